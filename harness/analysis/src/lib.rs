@@ -1,0 +1,1 @@
+//! Pure statistics over a run: quantiles, intervals, scorecard, warnings

@@ -1,0 +1,1 @@
+//! The load engine: arrivals, pacing, transport, job completion and recording

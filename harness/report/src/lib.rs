@@ -1,0 +1,1 @@
+//! One document composed from a run, and its renderers

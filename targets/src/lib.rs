@@ -1,0 +1,1 @@
+//! Bundled target servers: the same work as sync, queued or hybrid service
