@@ -173,11 +173,19 @@ pub struct Run {
 pub struct Cell {
     /// What is known of it; a cell cut off by a kill has only its `id` and origin right.
     pub facts: CellFacts,
-    /// Its intervals in order.
+    /// Its intervals in order, all shards' figures together.
     pub intervals: Vec<Interval>,
 }
 
 impl Cell {
+    /// Add a shard's figures: to the interval with the same start if there is one.
+    pub fn add(&mut self, interval: Interval) {
+        match self.intervals.binary_search_by_key(&interval.start, |i| i.start) {
+            Ok(index) => self.intervals[index].merge_shard(&interval),
+            Err(index) => self.intervals.insert(index, interval),
+        }
+    }
+
     /// All its intervals merged.
     pub fn merged(&self) -> Interval {
         let mut all = Interval { start: Nanos::MAX, ..Interval::default() };
@@ -229,7 +237,7 @@ impl Run {
             manifest.cells.iter().map(|facts| Cell { facts: facts.clone(), intervals: Vec::new() }).collect();
         for (cell, interval) in read_intervals(&path)? {
             match cells.get_mut(cell) {
-                Some(cell) => cell.intervals.push(interval),
+                Some(cell) => cell.add(interval),
                 None => {
                     let message = format!("interval of cell {cell}, but run.json has {}", cells.len());
                     return Err(ReadError::Format { path, line: 1, message });

@@ -27,4 +27,5 @@ pub mod histogram;
 pub mod interval;
 pub mod plan;
 pub mod sample;
+pub mod template;
 pub mod time;

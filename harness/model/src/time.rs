@@ -1,6 +1,7 @@
 //! Time in nanoseconds, from one monotonic clock.
 
 use std::fmt;
+use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
@@ -77,6 +78,12 @@ impl Sub for Nanos {
     type Output = Nanos;
     fn sub(self, other: Nanos) -> Nanos {
         self.saturating_sub(other)
+    }
+}
+
+impl Sum for Nanos {
+    fn sum<I: Iterator<Item = Nanos>>(all: I) -> Nanos {
+        all.fold(Nanos::ZERO, Add::add)
     }
 }
 
