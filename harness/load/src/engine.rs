@@ -53,6 +53,12 @@ pub struct CellResult {
 
 /// Receives what a running cell gives.
 pub trait Listener {
+    /// The cell is about to begin; `origin` is the `CLOCK_MONOTONIC` its offsets count from.
+    ///
+    /// # Errors
+    /// An error stops the cell.
+    fn begun(&mut self, origin: Nanos) -> io::Result<()>;
+
     /// An interval of one shard, or an amendment to an earlier one; those with the same start add up.
     ///
     /// # Errors
@@ -96,6 +102,7 @@ pub fn perform(
     listener: &mut dyn Listener,
 ) -> Result<CellResult, EngineError> {
     let origin = monotonic_now() + LEAD;
+    listener.begun(origin)?;
     let (told, heard) = channel();
     let mut cleared = Vec::new();
     let mut threads = Vec::new();

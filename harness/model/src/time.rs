@@ -35,9 +35,9 @@ impl Nanos {
         Nanos(s.saturating_mul(1_000_000_000))
     }
 
-    /// From seconds; negative and NaN give zero.
+    /// From seconds, to the nearest nanosecond; negative and NaN give zero.
     pub fn from_secs_f64(s: f64) -> Self {
-        Nanos((s * 1e9) as u64)
+        Nanos((s * 1e9).round() as u64)
     }
 
     /// In seconds.

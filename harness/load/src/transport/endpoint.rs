@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use plimsoll_model::sample::FailureKind;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -99,6 +100,27 @@ impl Endpoint {
         let same = self.base.scheme_str()?.eq_ignore_ascii_case(scheme)
             && self.authority().eq_ignore_ascii_case(authority);
         same.then_some(path)
+    }
+
+    /// Wait until something listens there, at most for `patience`. Blocks.
+    ///
+    /// # Errors
+    /// Why the last attempt failed.
+    pub fn wait_reachable(&self, patience: Duration) -> io::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+            for address in self.addresses.iter() {
+                match std::net::TcpStream::connect_timeout(address, patience) {
+                    Ok(_) => return Ok(()),
+                    Err(e) => last = e,
+                }
+            }
+            if begun.elapsed() >= patience {
+                return Err(last);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Open a connection, trying each address in turn.
