@@ -135,7 +135,7 @@ impl Simulation {
         }
     }
 
-    fn run(self) -> Simulated1 {
+    fn run(self) -> Figures {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
@@ -144,7 +144,7 @@ impl Simulation {
         runtime.block_on(self.perform())
     }
 
-    async fn perform(self) -> Simulated1 {
+    async fn perform(self) -> Figures {
         let clock = Clock::Runtime(tokio::time::Instant::now());
         let endpoint = Endpoint::resolve("http://127.0.0.1:1/").expect("an endpoint");
         let request = plan::Request {
@@ -206,17 +206,17 @@ impl Simulation {
         let intervals: Vec<Interval> = shelves.flat_map(|s| s.to_intervals()).collect();
         let mut all = Interval { start: Nanos::MAX, ..Interval::default() };
         intervals.iter().for_each(|i| all.merge_later(i));
-        Simulated1 { intervals, all, accounting }
+        Figures { intervals, all, accounting }
     }
 }
 
-struct Simulated1 {
+struct Figures {
     intervals: Vec<Interval>,
     all: Interval,
     accounting: Accounting,
 }
 
-impl Simulated1 {
+impl Figures {
     fn latency(&self, metric: Metric) -> LatencyHistogram {
         self.all.merged(metric, Phase::Measured, &Outcome::ALL)
     }
