@@ -23,6 +23,7 @@
 
 pub mod accounting;
 pub mod artefact;
+pub mod config;
 pub mod histogram;
 pub mod interval;
 pub mod plan;
