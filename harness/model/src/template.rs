@@ -184,9 +184,8 @@ fn decimal(mut n: u64, out: &mut Vec<u8>) {
 
 /// Reads what stands between `{{` and `}}`.
 fn placeholder(inside: &str, offset: usize) -> Result<Piece, TemplateError> {
-    let fail = |message: String, remedy: &str| {
-        Err(TemplateError { offset, message, remedy: remedy.to_owned() })
-    };
+    let fail =
+        |message: String, remedy: &str| Err(TemplateError { offset, message, remedy: remedy.to_owned() });
     let word = inside.trim();
     if let Some(name) = word.strip_prefix("env:") {
         let starts = |c: char| c.is_ascii_alphabetic() || c == '_';

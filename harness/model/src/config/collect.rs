@@ -33,7 +33,7 @@ fn report(error: &DeError, path: &Path, tree: &Tree, problems: &mut Collector<'_
             problems.add(tree, path, fault.clone().at(line, column));
         }
         // A key that is missing only because its value was wrong has been reported.
-        What::MissingKey(key) if tree.has(&path.key(key)) => {}
+        What::MissingKey(key) if tree.has(&path.key(key)) || tree.misspelt(path, key) => {}
         What::MissingKey(key) => {
             let fault = Fault::new(format!("`{key}` is missing")).remedy(example(key));
             problems.add(tree, path, fault);
@@ -46,8 +46,6 @@ fn report(error: &DeError, path: &Path, tree: &Tree, problems: &mut Collector<'_
 /// What to add for a missing key.
 fn example(key: &str) -> String {
     let value = match key {
-        "load" => "load: { model: open, rate: 200/s, duration: 20s }",
-        "model" => "model: open (arrivals by schedule) or model: closed (users who wait for answers)",
         "duration" => "duration: 20s",
         "from" => "from: 20/s",
         "to" => "to: 200/s",

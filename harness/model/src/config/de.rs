@@ -77,15 +77,15 @@ impl de::Error for DeError {
             Unexpected::Bool(b) => (format!("{b} is true or false"), None),
             other => (format!("{other} is not allowed here"), None),
         };
-        let expected = match expected.to_string().as_str() {
-            "a sequence" => "a list such as [a, b]".to_owned(),
-            "a boolean" => "true or false".to_owned(),
-            "a string" => "a text".to_owned(),
-            other => other.to_owned(),
+        let expected = Expecting(expected).to_string();
+        let remedy = match (unexpected, quoted) {
+            (_, Some(q)) if expected.starts_with("a list") && q.len() < 40 => Some(format!("write [{q}]")),
+            (Unexpected::Map | Unexpected::Seq, _) if expected == "a text" => {
+                Some("put the text in single quotes".to_owned())
+            }
+            _ => None,
         };
-        let listed = quoted.filter(|q| expected.contains("a list") && q.len() < 40);
-        let fault = Fault::new(message).expected(expected);
-        Self::bad(fault.maybe_remedy(listed.map(|q| format!("write [{q}]"))))
+        Self::bad(Fault::new(message).expected(expected).maybe_remedy(remedy))
     }
 
     /// How the project's own types report: `Unexpected::Other` holds the whole message, and the
@@ -134,6 +134,14 @@ impl NodeDe<'_> {
     fn wrong(self, expected: &dyn Expected) -> DeError {
         let unexpected = match &self.0.value {
             Value::Scalar(Kind::Null, _) | Value::Removed => Unexpected::Unit,
+            Value::Scalar(Kind::Number, text) => {
+                let fault = Fault::new(format!("{text} is a number"));
+                return DeError::bad(fault.expected(Expecting(expected).to_string()));
+            }
+            Value::Scalar(Kind::Bool, text) => {
+                let fault = Fault::new(format!("{text} is true or false"));
+                return DeError::bad(fault.expected(Expecting(expected).to_string()));
+            }
             Value::Scalar(_, text) => Unexpected::Str(text),
             Value::List(_) => Unexpected::Seq,
             Value::Map(_) => Unexpected::Map,
@@ -236,7 +244,9 @@ impl<'de> Deserializer<'de> for NodeDe<'_> {
     ) -> Result<V::Value, DeError> {
         let expected = variants.join(" or ");
         match &self.0.value {
-            Value::Scalar(kind, name) if *kind != Kind::Null => visitor.visit_enum(Choice { name, node: None }),
+            Value::Scalar(kind, name) if *kind != Kind::Null => {
+                visitor.visit_enum(Choice { name, node: None })
+            }
             Value::Map(entries) => {
                 let mut left = entries.iter().filter(|e| !matches!(e.node.value, Value::Removed));
                 match (left.next(), left.next()) {
@@ -270,11 +280,17 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
+/// What a visitor expects, in the words of these messages rather than serde's.
 struct Expecting<'a>(&'a dyn Expected);
 
 impl fmt::Display for Expecting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Expected::fmt(self.0, f)
+        f.write_str(match self.0.to_string().as_str() {
+            "a sequence" => "a list such as [a, b]",
+            "a boolean" => "true or false",
+            "a string" => "a text",
+            other => other,
+        })
     }
 }
 

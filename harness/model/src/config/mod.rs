@@ -27,7 +27,7 @@ mod scalar;
 mod schema;
 mod suggest;
 pub mod units;
-pub mod url;
+mod url;
 mod workloads;
 
 use std::path::Path;

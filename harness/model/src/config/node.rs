@@ -8,6 +8,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{Location, Spanned};
 
+use super::suggest::nearest;
+
 /// Where something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
@@ -159,15 +161,24 @@ impl Tree {
         self.get(path).is_some_and(damaged)
     }
 
+    /// Whether a removed key of the mapping at a path was probably meant to be `key`, which is then
+    /// not missed a second time.
+    pub fn misspelt(&self, path: &Path, key: &str) -> bool {
+        let Some(Value::Map(entries)) = self.get(path).map(|n| &n.value) else { return false };
+        let mut removed = entries.iter().filter(|e| matches!(e.node.value, Value::Removed));
+        removed.any(|e| e.key != key && nearest(&e.key, &[key]).is_some())
+    }
+
     /// Forgets the value at a path; `false` when there is none left to forget.
     pub fn remove(&mut self, path: &Path) -> bool {
-        let found = path.0.iter().try_fold(&mut self.root, |node, segment| match (segment, &mut node.value) {
-            (Segment::Key(key), Value::Map(entries)) => {
-                entries.iter_mut().find(|e| e.key == *key).map(|e| &mut e.node)
-            }
-            (Segment::Index(i), Value::List(items)) => items.get_mut(*i),
-            _ => None,
-        });
+        let found =
+            path.0.iter().try_fold(&mut self.root, |node, segment| match (segment, &mut node.value) {
+                (Segment::Key(key), Value::Map(entries)) => {
+                    entries.iter_mut().find(|e| e.key == *key).map(|e| &mut e.node)
+                }
+                (Segment::Index(i), Value::List(items)) => items.get_mut(*i),
+                _ => None,
+            });
         let Some(node) = found else { return false };
         !matches!(std::mem::replace(&mut node.value, Value::Removed), Value::Removed)
     }
@@ -225,7 +236,11 @@ fn convert(raw: Spanned<Raw>, text: &str, path: &Path, duplicates: &mut Vec<Dupl
             Value::Scalar(kind, source.map_or(value, str::to_owned))
         }
         Raw::List(items) => Value::List(
-            items.into_iter().enumerate().map(|(i, n)| convert(n, text, &path.index(i), duplicates)).collect(),
+            items
+                .into_iter()
+                .enumerate()
+                .map(|(i, n)| convert(n, text, &path.index(i), duplicates))
+                .collect(),
         ),
         Raw::Map(raw_entries) => {
             let mut entries: Vec<Entry> = Vec::with_capacity(raw_entries.len());

@@ -19,7 +19,7 @@ pub(super) struct Config {
     pub request: Option<RequestConfig>,
     pub completion: Option<CompletionConfig>,
     pub variants: Option<Table<VariantConfig>>,
-    pub load: LoadConfig,
+    pub load: Option<LoadConfig>,
     pub timeout: Option<Duration<1, HOUR>>,
     pub drain_timeout: Option<Duration<0, HOUR>>,
     pub max_in_flight: Option<Whole<1, 1_000_000>>,
@@ -106,7 +106,7 @@ pub(super) enum Arrivals {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping such as { model: open, rate: 200/s, duration: 20s }")]
 pub(super) struct LoadConfig {
-    pub model: Model,
+    pub model: Option<Model>,
     pub arrivals: Option<Arrivals>,
     pub rate: Option<Rate<false>>,
     pub rates: Option<Vec<Rate<false>>>,

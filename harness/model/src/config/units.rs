@@ -91,6 +91,8 @@ fn refuse_common(text: &str, kind: &str, expected: &'static str) -> Result<(), U
         format!("{text:?} is negative")
     } else if bare.starts_with("inf") || bare.starts_with("nan") {
         format!("{text:?} is not finite, so it is not a {kind}")
+    } else if text.parse::<f64>().is_ok() && lower.contains('e') {
+        format!("{text:?} is written with an exponent")
     } else {
         return Ok(());
     };
@@ -227,7 +229,8 @@ pub fn format_duration(duration: Nanos) -> String {
     }
     for (unit, scale, _) in TIMES {
         let thousandths = (*scale / 1000).max(1);
-        let exact = if *scale > 1_000_000_000 { ns % scale == 0 } else { ns % thousandths == 0 };
+        let exact =
+            if *scale > 1_000_000_000 { ns.is_multiple_of(*scale) } else { ns.is_multiple_of(thousandths) };
         if ns >= *scale && exact {
             let (whole, part) = (ns / scale, ns % scale / thousandths);
             return decimal(whole, part) + unit;

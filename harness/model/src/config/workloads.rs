@@ -174,8 +174,7 @@ fn served_duration(text: &str) -> Result<(), Fault> {
 /// Checks a service-time distribution such as `lognormal:20ms:0.5`.
 pub(super) fn check_service_time(text: &str) -> Result<(), Fault> {
     const KINDS: &[&str] = &["constant", "exponential", "lognormal", "bimodal"];
-    const EXPECTED: &str =
-        "20ms, exponential:20ms, lognormal:MEAN:SIGMA (lognormal:20ms:0.5) or bimodal:SHORT:LONG:P (bimodal:1ms:50ms:0.05)";
+    const EXPECTED: &str = "20ms, exponential:20ms, lognormal:MEAN:SIGMA (lognormal:20ms:0.5) or bimodal:SHORT:LONG:P (bimodal:1ms:50ms:0.05)";
     let parts: Vec<&str> = text.split(':').collect();
     match parts.as_slice() {
         [time] | ["constant" | "exponential", time] => served_duration(time),
@@ -184,7 +183,8 @@ pub(super) fn check_service_time(text: &str) -> Result<(), Fault> {
             if sigma.parse::<f64>().is_ok_and(|s| (0.0..=4.0).contains(&s)) {
                 return Ok(());
             }
-            Err(Fault::new(format!("{} is not a σ", shown(sigma))).expected("a number from 0 to 4, such as 0.5"))
+            Err(Fault::new(format!("{} is not a σ", shown(sigma)))
+                .expected("a number from 0 to 4, such as 0.5"))
         }
         ["bimodal", short, long, p] => {
             served_duration(short)?;

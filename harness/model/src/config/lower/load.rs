@@ -16,12 +16,34 @@ const MAX_SEGMENTS: usize = 1000;
 const FORMS: &[&str] = &["rate", "rates", "ramp", "step", "stages"];
 
 /// The steps; empty when a problem was found.
-pub(super) fn steps(config: &LoadConfig, lower: &mut Lower<'_, '_>) -> Vec<Step> {
-    let loads = match config.model {
+pub(super) fn steps(config: Option<&LoadConfig>, lower: &mut Lower<'_, '_>) -> Vec<Step> {
+    let Some(config) = config else {
+        // The top of the file, where a misspelt `load` would stand too.
+        if !lower.tree.has(&Path::of(&["load"])) && !lower.tree.misspelt(&Path::default(), "load") {
+            let fault = Fault::new("`load` is missing");
+            let remedy = "add load: { model: open, rate: 200/s, duration: 20s }";
+            lower.fault(&Path::default(), fault.remedy(remedy));
+        }
+        return Vec::new();
+    };
+    let loads = match config.model.unwrap_or_else(|| model_meant(config, lower)) {
         Model::Open => open(config, lower),
         Model::Closed => closed(config, lower),
     };
     loads.into_iter().map(|load| Step { name: name(&load), load }).collect()
+}
+
+/// Reports that the model is missing, and guesses it, so that the rest can be checked.
+fn model_meant(config: &LoadConfig, lower: &mut Lower<'_, '_>) -> Model {
+    let load = Path::of(&["load"]);
+    if !lower.tree.has(&at("model")) && !lower.tree.misspelt(&load, "model") {
+        let fault = Fault::new("`model` is missing").remedy(
+            "add model: open (arrivals by schedule) or model: closed (users who wait for their answers)",
+        );
+        lower.fault(&load, fault);
+    }
+    let users = config.concurrency.is_some() || config.concurrencies.is_some();
+    if users { Model::Closed } else { Model::Open }
 }
 
 /// The name of a step, from its load alone.
@@ -113,15 +135,20 @@ fn open(config: &LoadConfig, lower: &mut Lower<'_, '_>) -> Vec<Load> {
 }
 
 fn duration(config: &LoadConfig, lower: &mut Lower<'_, '_>) -> Option<Nanos> {
-    if config.duration.is_none() && !lower.tree.has(&at("duration")) && !lower.tree.damaged(&Path::of(&["load"])) {
+    let load = Path::of(&["load"]);
+    if !lower.tree.has(&at("duration")) && !lower.tree.misspelt(&load, "duration") {
         let fault = Fault::new("`duration` is missing").expected("how long each step lasts");
-        lower.fault(&Path::of(&["load"]), fault.remedy("add duration: 20s"));
+        lower.fault(&load, fault.remedy("add duration: 20s"));
     }
     config.duration.map(|d| d.0)
 }
 
 /// Profiles of the forms that go with `duration`, each with the path to blame.
-fn timed_profiles(config: &LoadConfig, duration: Nanos, lower: &mut Lower<'_, '_>) -> Vec<(Path, Vec<Segment>)> {
+fn timed_profiles(
+    config: &LoadConfig,
+    duration: Nanos,
+    lower: &mut Lower<'_, '_>,
+) -> Vec<(Path, Vec<Segment>)> {
     let flat = |rate: f64| vec![Segment { from: rate, to: rate, duration }];
     if let Some(rate) = config.rate {
         vec![(at("rate"), flat(rate.0))]
@@ -195,7 +222,8 @@ fn profile(stages: &[Stage], lower: &mut Lower<'_, '_>) -> Vec<Segment> {
             (Some(rate), None, None) => (rate.0, rate.0),
             (None, Some(from), Some(to)) => (from.0, to.0),
             (rate, ..) => {
-                let message = if rate.is_some() { "`rate` contradicts `from` and `to`" } else { "the rate is missing" };
+                let message =
+                    if rate.is_some() { "`rate` contradicts `from` and `to`" } else { "the rate is missing" };
                 let fault = Fault::new(message).expected("either rate, or both from and to");
                 lower.fault(&at("stages").index(i), fault);
                 continue;

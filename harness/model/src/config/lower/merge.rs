@@ -18,10 +18,10 @@ pub(super) fn variant(
     let target = over(&config.target, &own.target, target_over);
     let request = over(&config.request, &own.request, request_over).unwrap_or_default();
     let completion = over(&config.completion, &own.completion, completion_over);
-    let (target, workload) = super::target::target(target.as_ref(), origin, lower)?;
-    let request = super::request::request(&request, workload, origin, lower);
-    let completion = super::completion::completion(completion.as_ref(), &target, origin, lower);
-    Some(Variant { name: name.to_owned(), target, request, completion })
+    let target = super::target::target(target.as_ref(), origin, lower);
+    let request = super::request::request(&request, target.as_ref(), origin, lower);
+    let completion = super::completion::completion(completion.as_ref(), target.as_ref(), origin, lower);
+    Some(Variant { name: name.to_owned(), target: target?, request, completion })
 }
 
 /// `own` laid over `base` by `merge`, when there are both.
@@ -66,11 +66,7 @@ fn completion_over(base: &CompletionConfig, own: &CompletionConfig) -> Completio
 }
 
 /// Entries of `own` take the place of those of the same name; others follow.
-fn table_over(
-    base: &Table<String>,
-    own: &Table<String>,
-    same: impl Fn(&str, &str) -> bool,
-) -> Table<String> {
+fn table_over(base: &Table<String>, own: &Table<String>, same: impl Fn(&str, &str) -> bool) -> Table<String> {
     let replaced = |name: &str| own.0.iter().any(|(n, _)| same(n, name));
     let kept = base.0.iter().filter(|(name, _)| !replaced(name));
     Table(kept.chain(&own.0).cloned().collect())

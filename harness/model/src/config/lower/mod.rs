@@ -116,11 +116,11 @@ impl Lower<'_, '_> {
 pub(super) fn plan(config: &Config, file_stem: &str, lower: &mut Lower<'_, '_>) -> Option<Plan> {
     let name = config.name.as_ref().map_or_else(|| stem_name(file_stem), |n| n.0.clone());
     let variants = variants(config, &name, lower);
-    let steps = load::steps(&config.load, lower);
+    let steps = load::steps(config.load.as_ref(), lower);
     let nanos = |d: Option<Nanos>, default: Nanos| d.unwrap_or(default);
     let timeout = nanos(config.timeout.map(|d| d.0), Nanos::from_secs(30));
     let drain_timeout = nanos(config.drain_timeout.map(|d| d.0), Nanos::from_secs(30));
-    let warmup = nanos(config.load.warmup.map(|d| d.0), Nanos::ZERO);
+    let warmup = nanos(config.load.as_ref().and_then(|l| l.warmup).map(|d| d.0), Nanos::ZERO);
     let users = steps.iter().map(|s| users(&s.load)).max().unwrap_or(0);
     let max_in_flight = config.max_in_flight.map_or(users.max(10_000), |n| narrow(n.0));
     let plan = Plan {
@@ -173,7 +173,8 @@ fn default_interval(steps: &[Step]) -> Nanos {
 fn variants(config: &Config, name: &str, lower: &mut Lower<'_, '_>) -> Vec<Variant> {
     let Some(table) = &config.variants else {
         let none = Origin { variant: None };
-        return merge::variant(config, &VariantConfig::default(), name, none, lower).into_iter().collect();
+        let one = merge::variant(config, &VariantConfig::default(), name, none, lower);
+        return one.into_iter().collect();
     };
     let path = Path::of(&["variants"]);
     if table.0.is_empty() && !lower.tree.damaged(&path) {

@@ -3,22 +3,24 @@
 use super::super::error::{Fault, shown};
 use super::super::schema::RequestConfig;
 use super::super::suggest::nearest;
-use super::super::url::uri_char;
-use super::super::workloads::Workload;
+use super::super::url::{self, uri_char};
+use super::super::workloads::{self, Workload};
 use super::{Lower, Origin};
-use crate::plan::Request;
-use crate::template::{Piece, Template};
+use crate::plan::{Request, Target};
+use crate::template::{Piece, Template, expand_env};
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const MAX_HEADERS: usize = 100;
 
-/// The request, by default what the bundled workload needs, or a GET.
+/// The request, by default what the bundled workload needs, or a GET of the target's URL; `target`
+/// is missing when something is wrong with it, which must not hide what is wrong here.
 pub(super) fn request(
     config: &RequestConfig,
-    workload: Option<&Workload>,
+    target: Option<&Target>,
     origin: Origin<'_>,
     lower: &mut Lower<'_, '_>,
 ) -> Request {
+    let workload = workload(target);
     let given_body = config.body.as_deref().filter(|b| !b.is_empty());
     let method = match &config.method {
         Some(method) => checked_method(method, origin, lower),
@@ -31,9 +33,11 @@ pub(super) fn request(
         _ => given_body.map(str::to_owned),
     };
     let path = match (&config.path, workload) {
-        (Some(path), _) => path.clone(),
-        (None, Some(workload)) => format!("/v1/{}", workload.name),
-        (None, None) => String::new(),
+        (Some(path), _) if !path.is_empty() => path.clone(),
+        (_, Some(workload)) => format!("/v1/{}", workload.name),
+        // The request's path is put after the URL's own without its closing slash.
+        _ if at_root(target, lower) => "/".to_owned(),
+        _ => String::new(),
     };
     check_path(&path, origin, lower);
     let mut headers = config.headers.as_ref().map_or_else(Vec::new, |t| t.0.clone());
@@ -53,6 +57,20 @@ pub(super) fn request(
     let expect = config.expect.as_ref().map_or_else(Vec::new, |e| e.iter().map(|s| s.0 as u16).collect());
     check_expect(&expect, origin, lower);
     Request { method, path, headers, body, expect }
+}
+
+fn workload(target: Option<&Target>) -> Option<&'static Workload> {
+    match target {
+        Some(Target::Bundled(bundled)) => workloads::find(&bundled.workload).ok(),
+        _ => None,
+    }
+}
+
+/// Whether the target's URL ends where a path would begin, or with a slash.
+fn at_root(target: Option<&Target>, lower: &Lower<'_, '_>) -> bool {
+    let Some(Target::External { url }) = target else { return true };
+    let Ok(url) = expand_env(url, |name| (lower.env)(name)) else { return true };
+    url::check(&url).is_ok_and(|path| path.is_empty() || path.ends_with('/'))
 }
 
 fn checked_method(method: &str, origin: Origin<'_>, lower: &mut Lower<'_, '_>) -> String {
@@ -118,7 +136,8 @@ fn check_headers(headers: &[(String, String)], origin: Origin<'_>, lower: &mut L
         });
         for name in Template::parse(value).iter().flat_map(Template::env_names) {
             if (lower.env)(name).is_some_and(|v| v.chars().any(char::is_control)) {
-                let fault = Fault::new(format!("the value of {name} holds a line break or control character"));
+                let fault =
+                    Fault::new(format!("the value of {name} holds a line break or control character"));
                 lower.fault(&path, fault.remedy("remove it, or pass another variable"));
             }
         }

@@ -2,7 +2,7 @@
 
 use super::super::error::{Fault, shown};
 use super::super::schema::{BundledConfig, TargetConfig};
-use super::super::url::HttpUrl;
+use super::super::url;
 use super::super::workloads::{self, QUEUES, Workload};
 use super::{Lower, Origin, narrow};
 use crate::plan::{Bundled, Target};
@@ -10,12 +10,12 @@ use crate::template::{Piece, expand_env};
 
 const MISSING: &str = "a URL such as http://127.0.0.1:8080/, or a bundled target such as { serve: email }";
 
-/// The target, and its workload when it is a bundled one.
+/// The target; `None` when something is wrong with it.
 pub(super) fn target(
     config: Option<&TargetConfig>,
     origin: Origin<'_>,
     lower: &mut Lower<'_, '_>,
-) -> Option<(Target, Option<&'static Workload>)> {
+) -> Option<Target> {
     match config {
         None => {
             if !lower.damaged(origin, &["target"]) {
@@ -24,12 +24,8 @@ pub(super) fn target(
             }
             None
         }
-        Some(TargetConfig::Url(text)) => {
-            external(text, origin, lower).map(|url| (Target::External { url }, None))
-        }
-        Some(TargetConfig::Bundled(config)) => {
-            bundled(config, origin, lower).map(|(b, w)| (Target::Bundled(b), Some(w)))
-        }
+        Some(TargetConfig::Url(text)) => external(text, origin, lower).map(|url| Target::External { url }),
+        Some(TargetConfig::Bundled(config)) => bundled(config, origin, lower).map(Target::Bundled),
     }
 }
 
@@ -41,11 +37,11 @@ fn external(text: &str, origin: Origin<'_>, lower: &mut Lower<'_, '_>) -> Option
             .remedy("put what changes from request to request in request.path")),
     })?;
     let expanded = expand_env(text, |name| (lower.env)(name)).ok()?;
-    match HttpUrl::parse(&expanded) {
+    match url::check(&expanded) {
         Ok(_) => Some(text.to_owned()),
         Err(e) => {
             let remedy = match e.message.as_str() {
-                "the URL has no scheme" if !text.contains("{{") && !e.secret => {
+                url::NO_SCHEME if !text.contains("{{") && !e.secret => {
                     match workloads::WORKLOADS.iter().find(|w| w.name == text) {
                         Some(workload) => format!("write {{ serve: {} }}", workload.name),
                         None => format!("write http://{}", text.trim_start_matches('/')),
@@ -60,11 +56,7 @@ fn external(text: &str, origin: Origin<'_>, lower: &mut Lower<'_, '_>) -> Option
     }
 }
 
-fn bundled(
-    config: &BundledConfig,
-    origin: Origin<'_>,
-    lower: &mut Lower<'_, '_>,
-) -> Option<(Bundled, &'static Workload)> {
+fn bundled(config: &BundledConfig, origin: Origin<'_>, lower: &mut Lower<'_, '_>) -> Option<Bundled> {
     let workload = serve(config, origin, lower);
     let shape = shape(config, workload, origin, lower);
     if let Some(queue) = &config.queue
@@ -88,24 +80,18 @@ fn bundled(
     }
     let options = config.options.as_ref().map_or(&[][..], |t| &t.0);
     options.iter().for_each(|(name, value)| option(name, value, origin, lower));
-    let workload = workload?;
-    let bundled = Bundled {
-        workload: workload.name.to_owned(),
+    Some(Bundled {
+        workload: workload?.name.to_owned(),
         shape: shape?,
         workers: config.workers.map_or(4, |n| narrow(n.0)),
         queue: config.queue.clone().unwrap_or_else(|| "sqlite".to_owned()),
         queue_capacity: config.queue_capacity.map_or(10_000, |n| n.0),
         service_time: config.service_time.clone(),
         options: options.to_vec(),
-    };
-    Some((bundled, workload))
+    })
 }
 
-fn serve(
-    config: &BundledConfig,
-    origin: Origin<'_>,
-    lower: &mut Lower<'_, '_>,
-) -> Option<&'static Workload> {
+fn serve(config: &BundledConfig, origin: Origin<'_>, lower: &mut Lower<'_, '_>) -> Option<&'static Workload> {
     let keys = ["target", "serve"];
     let Some(name) = &config.serve else {
         if !lower.damaged(origin, &["target"]) {
