@@ -11,7 +11,7 @@ pub(super) struct Workload {
     pub shapes: &'static [&'static str],
     /// Whether (part of) its work takes a drawn service time.
     pub service_time: bool,
-    /// A body it accepts.
+    /// A body it accepts; its 16 users are the number there are unless an option says otherwise.
     pub body: &'static str,
 }
 

@@ -29,7 +29,7 @@ pub(super) fn request(
     };
     let takes_body = matches!(method.as_str(), "POST" | "PUT" | "PATCH");
     let body = match (&config.body, workload) {
-        (None, Some(workload)) if takes_body => Some(workload.body.to_owned()),
+        (None, Some(workload)) if takes_body => Some(default_body(workload, target)),
         _ => given_body.map(str::to_owned),
     };
     let path = match (&config.path, workload) {
@@ -64,6 +64,18 @@ fn workload(target: Option<&Target>) -> Option<&'static Workload> {
         Some(Target::Bundled(bundled)) => workloads::find(&bundled.workload).ok(),
         _ => None,
     }
+}
+
+/// The workload's own body, cycling through as many users as the target has.
+fn default_body(workload: &Workload, target: Option<&Target>) -> String {
+    let users = match target {
+        Some(Target::Bundled(b)) => b.options.iter().find(|(name, _)| name == "users"),
+        _ => None,
+    };
+    users.map_or_else(
+        || workload.body.to_owned(),
+        |(_, users)| workload.body.replace("{{seq % 16}}", &format!("{{{{seq % {users}}}}}")),
+    )
 }
 
 /// Whether the target's URL ends where a path would begin, or with a slash.
