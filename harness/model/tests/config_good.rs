@@ -316,9 +316,11 @@ fn wild() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_plan_described_is_the_same_plan(
-        body in wild().prop_filter("no placeholder", |s| !s.contains("{{")),
+        body in wild().prop_filter("a body without placeholder", |s| !s.is_empty() && !s.contains("{{")),
         name in word(),
         header in "[!-z ]{0,20}",
         seed in any::<u64>(),

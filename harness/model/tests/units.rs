@@ -152,6 +152,8 @@ fn written_as_people_would() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn durations_round_trip(ns in any::<u64>()) {
         prop_assert_eq!(parse_duration(&format_duration(Nanos(ns))), Ok(Nanos(ns)));

@@ -199,8 +199,10 @@ impl Tree {
             (node, at) = (found, (place.line, place.column));
         }
         match node.value {
-            Value::Scalar(..) | Value::Removed if !path.0.is_empty() => (node.place.line, node.place.column),
-            _ => at,
+            // A value that is not there has no place worth showing.
+            Value::Scalar(Kind::Null, _) | Value::Map(_) | Value::List(_) => at,
+            _ if path.0.is_empty() => at,
+            _ => (node.place.line, node.place.column),
         }
     }
 

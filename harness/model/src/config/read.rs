@@ -89,6 +89,7 @@ pub(super) fn tree(text: &str, name: &str, problems: &mut Collector<'_>) -> Opti
         },
         budget: serde_yaml::budget! {
             max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
             max_nodes: MAX_NODES,
             max_events: 4 * MAX_NODES,
             max_total_scalar_bytes: MAX_FILE_BYTES,
@@ -140,9 +141,7 @@ fn syntax(error: &YamlError, text: &str) -> (Fault, usize, usize) {
     let fault = match plain {
         YamlError::MultipleDocuments { .. } => Fault::new("a second document begins")
             .remedy("remove the line `---` and what follows: a file holds one test"),
-        YamlError::Budget { breach: serde_yaml::budget::BudgetBreach::Depth { .. }, .. } => {
-            Fault::new(format!("nested more than {MAX_DEPTH} levels deep")).remedy("no key needs that depth")
-        }
+        YamlError::Budget { breach: serde_yaml::budget::BudgetBreach::Depth { .. }, .. } => too_deep(),
         YamlError::Budget { .. } => Fault::new(format!("more than {MAX_NODES} values, or too many anchors"))
             .remedy("a configuration has some dozens: check that it is the right file"),
         YamlError::AliasReplayLimitExceeded { .. }
@@ -157,6 +156,7 @@ fn syntax(error: &YamlError, text: &str) -> (Fault, usize, usize) {
         }
         YamlError::UnknownAnchor { .. } => Fault::new("an alias (*name) whose anchor (&name) is not above")
             .remedy("quote the text if it should begin with *"),
+        _ if plain.to_string().contains("recursion limit") => too_deep(),
         _ => {
             let fault = Fault::new(format!("not YAML: {}", message(plain)));
             if line.contains("{{") {
@@ -167,6 +167,10 @@ fn syntax(error: &YamlError, text: &str) -> (Fault, usize, usize) {
         }
     };
     (fault, at.0, at.1)
+}
+
+fn too_deep() -> Fault {
+    Fault::new(format!("nested more than {MAX_DEPTH} levels deep")).remedy("no key needs that depth")
 }
 
 /// The message alone, since the place is told in the project's own form.

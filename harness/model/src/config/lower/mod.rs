@@ -46,8 +46,10 @@ impl Lower<'_, '_> {
         let Some(variant) = origin.variant else { return top };
         let mut own = Path::of(&["variants", variant]);
         own.0.extend(top.0.iter().cloned());
-        let section = Path(own.0[..3].to_vec());
-        if self.tree.has(&own) || (!self.tree.has(&top) && self.tree.has(&section)) { own } else { top }
+        let (own_section, top_section) = (Path(own.0[..3].to_vec()), Path(top.0[..1].to_vec()));
+        let has = |path: &Path| self.tree.has(path);
+        let at_top = has(&top) || (has(&top_section) && !has(&own_section));
+        if at_top && !has(&own) { top } else { own }
     }
 
     /// Whether a value at one of the places `keys` may come from was wrong and is gone.
@@ -220,16 +222,12 @@ fn check_whole(plan: &Plan, lower: &mut Lower<'_, '_>) {
         let fault = Fault::new(format!("is less than the {users} users, each with a request out"));
         lower.fault(&Path::of(&["max_in_flight"]), fault.remedy(format!("write {users}, or remove it")));
     }
-    let fewest = plan.steps.iter().map(|s| users_or_limit(&s.load, plan.max_in_flight)).min();
-    if let Some(fewest) = fewest.filter(|n| *n < plan.shards) {
-        let fault = Fault::new(format!("{} threads would share {fewest} operations", plan.shards));
+    let most = if users > 0 { users } else { plan.max_in_flight };
+    if most < plan.shards {
+        let fault = Fault::new(format!("{} threads would share {most} operations", plan.shards));
         let path = Path::of(&["shards"]);
-        lower.fault(&path, fault.expected(format!("at most {fewest}")).remedy("remove it for the default"));
+        lower.fault(&path, fault.expected(format!("at most {most}")).remedy("remove it for the default"));
     }
-}
-
-fn users_or_limit(load: &Load, limit: u32) -> u32 {
-    if let Load::Closed { concurrency, .. } = load { *concurrency } else { limit }
 }
 
 /// Whether a value was written at a path and is still there.
