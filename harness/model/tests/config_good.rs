@@ -1,5 +1,7 @@
 //! What a right configuration gives, and that a described plan is a configuration of the same plan.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::path::{Path, PathBuf};
 
 use plimsoll_model::config::{self, Overrides};

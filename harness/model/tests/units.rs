@@ -1,5 +1,7 @@
 //! Units: what is read, what is refused with which remedy, and that writing and reading agree.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use plimsoll_model::config::units::{
     MAX_RATE, format_duration, format_rate, format_size, parse_duration, parse_rate, parse_size,
 };

@@ -61,15 +61,19 @@ impl Problem {
         let from = (self.column.saturating_sub(1)).saturating_sub(SHOWN * 2 / 3);
         let from = if chars.len() <= SHOWN { 0 } else { from };
         let shown: String = chars.iter().skip(from).take(SHOWN).collect();
-        let shown: String = shown.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let shown: String = shown.chars().map(|c| if harmful(c) { ' ' } else { c }).collect();
         let indent = self.column.saturating_sub(1 + from).min(SHOWN);
         write!(f, "\n    | {}\n    | {:indent$}^", shown.trim_end(), "")
     }
 }
 
-/// Control characters of the file must not reach a terminal.
+/// Control characters of the file must not reach a terminal, nor characters that reorder its text.
+fn harmful(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn clean(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if harmful(c) { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// Everything wrong with one file, sorted by line; at least one problem.
