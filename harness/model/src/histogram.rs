@@ -17,10 +17,45 @@ pub const HIGHEST: u64 = 3_600_000_000_000;
 /// All histograms share one layout, so merging two cannot fail, and is commutative and associative.
 #[derive(Debug, Clone)]
 pub struct LatencyHistogram {
-    buckets: Histogram<u64>,
+    counts: Counts,
+    count: u64,
     sum: u64,
     min: u64,
     max: u64,
+}
+
+/// The filled buckets. A long run has many thousands of small histograms, of which only a few are
+/// added to.
+#[derive(Debug, Clone)]
+enum Counts {
+    /// (highest value of the bucket, how many in it), rising: for one that is only read.
+    Sparse(Vec<(u64, u64)>),
+    /// Every bucket, 264 KiB: for one that is recorded or merged into.
+    Dense(Histogram<u64>),
+}
+
+impl Counts {
+    fn dense(&mut self) -> &mut Histogram<u64> {
+        if let Counts::Sparse(filled) = self {
+            *self = Counts::Dense(to_dense(filled));
+        }
+        match self {
+            Counts::Dense(buckets) => buckets,
+            Counts::Sparse(_) => unreachable!("made dense just above"),
+        }
+    }
+}
+
+fn to_dense(filled: &[(u64, u64)]) -> Histogram<u64> {
+    let mut buckets = Histogram::new_with_bounds(1, HIGHEST, 3).expect("the bounds are constant and valid");
+    for (value, n) in filled {
+        buckets.saturating_record_n(*value, *n);
+    }
+    buckets
+}
+
+fn to_sparse(buckets: &Histogram<u64>) -> Vec<(u64, u64)> {
+    buckets.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect()
 }
 
 impl Default for LatencyHistogram {
@@ -30,16 +65,16 @@ impl Default for LatencyHistogram {
 }
 
 impl LatencyHistogram {
-    /// An empty histogram; takes about 264 KiB, and no more as it fills.
+    /// An empty histogram. The first latency recorded or merged takes 264 KiB, further ones nothing.
     pub fn new() -> Self {
-        let buckets = Histogram::new_with_bounds(1, HIGHEST, 3).expect("the bounds are constant and valid");
-        LatencyHistogram { buckets, sum: 0, min: u64::MAX, max: 0 }
+        LatencyHistogram { counts: Counts::Sparse(Vec::new()), count: 0, sum: 0, min: u64::MAX, max: 0 }
     }
 
-    /// Count one latency. Does not allocate.
+    /// Count one latency. Allocates only if it is the first.
     pub fn record(&mut self, latency: Nanos) {
         let ns = latency.0;
-        self.buckets.saturating_record(ns.max(1));
+        self.counts.dense().saturating_record(ns.max(1));
+        self.count += 1;
         self.sum = self.sum.saturating_add(ns);
         self.min = self.min.min(ns);
         self.max = self.max.max(ns);
@@ -47,7 +82,15 @@ impl LatencyHistogram {
 
     /// Add all of `other`'s latencies.
     pub fn merge(&mut self, other: &LatencyHistogram) {
-        self.buckets.add(&other.buckets).expect("all histograms have one layout");
+        if other.is_empty() {
+            return;
+        }
+        let ours = self.counts.dense();
+        match &other.counts {
+            Counts::Dense(theirs) => ours.add(theirs).expect("all histograms have one layout"),
+            Counts::Sparse(theirs) => theirs.iter().for_each(|(v, n)| ours.saturating_record_n(*v, *n)),
+        }
+        self.count += other.count;
         self.sum = self.sum.saturating_add(other.sum);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -55,20 +98,21 @@ impl LatencyHistogram {
 
     /// Forget everything; keeps the memory.
     pub fn clear(&mut self) {
-        self.buckets.reset();
-        self.sum = 0;
-        self.min = u64::MAX;
-        self.max = 0;
+        self.counts.dense().reset();
+        *self = LatencyHistogram {
+            counts: std::mem::replace(&mut self.counts, Counts::Sparse(Vec::new())),
+            ..Self::new()
+        };
     }
 
     /// How many latencies were counted.
     pub fn count(&self) -> u64 {
-        self.buckets.len()
+        self.count
     }
 
     /// Whether none was.
     pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty()
+        self.count == 0
     }
 
     /// Exact smallest.
@@ -88,44 +132,56 @@ impl LatencyHistogram {
 
     /// Exact mean.
     pub fn mean(&self) -> Option<Nanos> {
-        (!self.is_empty()).then(|| Nanos((self.sum as f64 / self.count() as f64).round() as u64))
+        (!self.is_empty()).then(|| Nanos((self.sum as f64 / self.count as f64).round() as u64))
     }
 
     /// The smallest recorded value that at least a share `q` (0 to 1) of the latencies do not
     /// exceed (nearest rank), to the bucket's 0.1 % and never outside the exact minimum and maximum.
     pub fn quantile(&self, q: f64) -> Option<Nanos> {
-        (!self.is_empty()).then(|| {
-            let top = self.buckets.value_at_quantile(q.clamp(0.0, 1.0));
-            Nanos(top.clamp(self.min, self.max))
+        // Nearest rank, less a rounding error of q·n, by which 0.1 × 10 must not become rank 2.
+        let exact = q.clamp(0.0, 1.0) * self.count as f64;
+        let rank = ((exact - exact * 1e-12).ceil() as u64).max(1);
+        let mut below = 0;
+        self.buckets().find_map(|(value, n)| {
+            below += n;
+            (below >= rank).then_some(Nanos(value.0.clamp(self.min, self.max)))
         })
     }
 
     /// How many latencies exceed `limit`, to the bucket's 0.1 %.
     pub fn count_above(&self, limit: Nanos) -> u64 {
-        match limit.0 {
-            l if l >= self.max => 0,
-            l => self.count() - self.buckets.count_between(0, l),
-        }
+        self.buckets().filter(|(value, _)| *value > limit).map(|(_, n)| n).sum()
     }
 
     /// The filled buckets in rising order: (highest value of the bucket, how many in it).
-    pub fn buckets(&self) -> impl Iterator<Item = (Nanos, u64)> + '_ {
-        self.buckets.iter_recorded().map(|v| (Nanos(v.value_iterated_to()), v.count_at_value()))
+    pub fn buckets(&self) -> Box<dyn Iterator<Item = (Nanos, u64)> + '_> {
+        match &self.counts {
+            Counts::Sparse(filled) => Box::new(filled.iter().map(|(v, n)| (Nanos(*v), *n))),
+            Counts::Dense(buckets) => {
+                Box::new(buckets.iter_recorded().map(|v| (Nanos(v.value_iterated_to()), v.count_at_value())))
+            }
+        }
     }
 
-    /// The plain HDR histogram, for writing HdrHistogram logs.
-    pub fn hdr(&self) -> &Histogram<u64> {
-        &self.buckets
+    /// As a plain HDR histogram, for writing HdrHistogram logs.
+    pub fn to_hdr(&self) -> Histogram<u64> {
+        match &self.counts {
+            Counts::Sparse(filled) => to_dense(filled),
+            Counts::Dense(buckets) => buckets.clone(),
+        }
     }
 
     /// In the form kept in files.
     pub fn encode(&self) -> EncodedHistogram {
         let mut bytes = Vec::new();
-        V2DeflateSerializer::new()
-            .serialize(&self.buckets, &mut bytes)
-            .expect("writing to memory does not fail");
+        let mut serializer = V2DeflateSerializer::new();
+        let written = match &self.counts {
+            Counts::Sparse(filled) => serializer.serialize(&to_dense(filled), &mut bytes),
+            Counts::Dense(buckets) => serializer.serialize(buckets, &mut bytes),
+        };
+        written.expect("writing to memory does not fail");
         EncodedHistogram {
-            count: self.count(),
+            count: self.count,
             sum_ns: self.sum,
             min_ns: if self.is_empty() { 0 } else { self.min },
             max_ns: self.max,
@@ -164,16 +220,16 @@ impl EncodedHistogram {
         let buckets: Histogram<u64> = Deserializer::new()
             .deserialize(&mut bytes.as_slice())
             .map_err(|e| DecodeError(format!("{e:?}")))?;
-        // A log written elsewhere may have another layout; adding it to ours re-buckets, or says why not.
-        let mut h = LatencyHistogram::new();
-        h.buckets.add(&buckets).map_err(|e| DecodeError(format!("{e:?}")))?;
-        if h.count() != self.count {
-            return Err(DecodeError(format!("{} latencies stored, {} stated", h.count(), self.count)));
+        if buckets.len() != self.count {
+            return Err(DecodeError(format!("{} latencies stored, {} stated", buckets.len(), self.count)));
         }
-        h.sum = self.sum_ns;
-        h.max = self.max_ns;
-        h.min = if self.count == 0 { u64::MAX } else { self.min_ns };
-        Ok(h)
+        Ok(LatencyHistogram {
+            counts: Counts::Sparse(to_sparse(&buckets)),
+            count: self.count,
+            sum: self.sum_ns,
+            min: if self.count == 0 { u64::MAX } else { self.min_ns },
+            max: self.max_ns,
+        })
     }
 }
 
@@ -241,7 +297,14 @@ mod tests {
         #[test]
         fn encoding_loses_nothing(v in prop::collection::vec(0u64..HIGHEST, 0..50)) {
             let h = of(&v);
-            prop_assert_eq!(h.encode().decode().unwrap().encode(), h.encode());
+            let back = h.encode().decode().unwrap();
+            prop_assert_eq!(back.encode(), h.encode());
+            for q in [0.0, 0.1, 0.5, 0.9, 0.999, 1.0] {
+                prop_assert_eq!(back.quantile(q), h.quantile(q));
+            }
+            let mut merged = LatencyHistogram::new();
+            merged.merge(&back);
+            prop_assert_eq!(merged.encode(), h.encode());
         }
     }
 }
