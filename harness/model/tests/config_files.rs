@@ -77,7 +77,7 @@ fn messages_stay_short_and_harmless() {
     let keys: String = (0..500).map(|i| format!("key{i}: 1\n")).collect();
     let errors_of_many = errors(&keys);
     assert_eq!(errors_of_many.problems.len(), 50);
-    assert!(errors_of_many.more > 0);
+    assert!(errors_of_many.more);
     let long = errors(&format!("target: http://h/\n{LOAD}\nname: {}\n", "é".repeat(100_000))).to_string();
     assert!(long.len() < 4_000, "{}", long.len());
     let escape = errors(&format!("target: \"\\e[31m\"\n{LOAD}\n\"\\e[2J\": 1\n")).to_string();

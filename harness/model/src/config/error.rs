@@ -5,7 +5,7 @@ use std::fmt;
 use super::node::{Path, Tree};
 use super::units::UnitError;
 
-/// Problems beyond this many are only counted: whoever has so many fixes these first.
+/// Problems beyond this many are not kept: whoever has so many fixes these first.
 pub(super) const MAX_PROBLEMS: usize = 50;
 
 /// Most characters of a source line, or of a text of the file, shown in a message.
@@ -81,8 +81,8 @@ fn clean(text: &str) -> String {
 pub struct ConfigErrors {
     /// In the order of their lines.
     pub problems: Vec<Problem>,
-    /// Problems found beyond the most that are kept.
-    pub more: usize,
+    /// Whether more problems were found than are kept.
+    pub more: bool,
 }
 
 impl ConfigErrors {
@@ -98,7 +98,7 @@ impl ConfigErrors {
             remedy: fault.remedy,
             source: None,
         };
-        Self { problems: vec![problem], more: 0 }
+        Self { problems: vec![problem], more: false }
     }
 }
 
@@ -107,8 +107,8 @@ impl fmt::Display for ConfigErrors {
         for (i, problem) in self.problems.iter().enumerate() {
             write!(f, "{}{problem}", if i == 0 { "" } else { "\n\n" })?;
         }
-        if self.more > 0 {
-            write!(f, "\n\n… and {} more; fix these first", self.more)?;
+        if self.more {
+            f.write_str("\n\n… and more; fix these first")?;
         }
         Ok(())
     }
@@ -177,12 +177,12 @@ pub(super) struct Collector<'a> {
     file: &'a str,
     text: &'a str,
     problems: Vec<Problem>,
-    more: usize,
+    more: bool,
 }
 
 impl<'a> Collector<'a> {
     pub fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, problems: Vec::new(), more: 0 }
+        Self { file, text, problems: Vec::new(), more: false }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -190,7 +190,7 @@ impl<'a> Collector<'a> {
     }
 
     pub fn is_full(&self) -> bool {
-        self.more > 0
+        self.more
     }
 
     /// Adds a fault at a path of `tree`; the same fault at the same place is added once only, since
@@ -219,7 +219,7 @@ impl<'a> Collector<'a> {
         } else if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);
         } else {
-            self.more += 1;
+            self.more = true;
         }
     }
 

@@ -81,6 +81,7 @@ pub(super) fn tree(text: &str, name: &str, problems: &mut Collector<'_>) -> Opti
         // Both places of a duplicate are reported, so both entries have to be seen.
         duplicate_keys: serde_yaml::DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
+        emit_comments: false,
         non_finite_float_policy: serde_yaml::NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
         alias_limits: serde_yaml::alias_limits! {
@@ -106,6 +107,9 @@ pub(super) fn tree(text: &str, name: &str, problems: &mut Collector<'_>) -> Opti
     };
     let (tree, duplicates) = Tree::new(raw, text);
     for d in &duplicates {
+        if problems.is_full() {
+            break;
+        }
         let fault = Fault::new(format!("given twice; line {} has it already", d.first.line))
             .remedy("remove one of the two")
             .at(d.second.line, d.second.column);
