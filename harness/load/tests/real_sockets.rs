@@ -1,4 +1,5 @@
 //! The engine over real sockets: against nginx, and against servers that misbehave.
+#![allow(clippy::unwrap_used)]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
