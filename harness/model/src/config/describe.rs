@@ -194,7 +194,7 @@ fn stage(segment: &Segment) -> String {
     }
 }
 
-/// A text as a YAML scalar: plain if it cannot be mistaken for anything else, else double-quoted.
+/// A text as a YAML scalar: plain if it cannot be mistaken for anything else, else in quotes.
 fn text(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     let starts_as_word = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
@@ -204,6 +204,10 @@ fn text(text: &str) -> String {
     let word = starts_as_word && text.chars().all(plain);
     if (word || url) && !reserved.contains(&text.to_ascii_lowercase().as_str()) {
         return text.to_owned();
+    }
+    // JSON reads best in single quotes, in which nothing but a single quote is special.
+    if text.chars().all(|c| (' '..='~').contains(&c) && c != '\'') {
+        return format!("'{text}'");
     }
     let mut out = String::from("\"");
     for c in text.chars() {
