@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use plimsoll_model::plan::Pacing;
 use plimsoll_model::time::Nanos;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
@@ -19,15 +20,23 @@ use crate::clock::Clock;
 #[derive(Debug)]
 pub struct Pacer {
     clock: Clock,
+    pacing: Pacing,
     timer: Option<AsyncFd<OwnedFd>>,
 }
 
+/// Coarse pacing wakes on multiples of this.
+const BATCH: Nanos = Nanos::from_millis(1);
+
+/// Precise pacing sleeps only if there is longer to wait than this, and spins for this at the end:
+/// longer than a timer is late as a rule.
+const SPIN: Nanos = Nanos::from_micros(200);
+
 impl Pacer {
-    /// A pacer by `clock`. Must be called within a runtime with I/O enabled.
+    /// A pacer by `clock` in the manner of `pacing`. Must be called within a runtime with I/O enabled.
     ///
     /// # Errors
     /// When the kernel gives no timer, for want of descriptors.
-    pub fn new(clock: Clock) -> io::Result<Self> {
+    pub fn new(clock: Clock, pacing: Pacing) -> io::Result<Self> {
         let timer = match clock {
             Clock::Monotonic => {
                 let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
@@ -36,7 +45,7 @@ impl Pacer {
             }
             Clock::Runtime(_) => None,
         };
-        Ok(Pacer { clock, timer })
+        Ok(Pacer { clock, pacing, timer })
     }
 
     /// Return at or after `instant`. Cancel-safe: dropping the future only forgets the wait.
@@ -44,6 +53,22 @@ impl Pacer {
     /// # Errors
     /// When the kernel's timer fails.
     pub async fn until(&mut self, instant: Nanos) -> io::Result<()> {
+        match self.pacing {
+            Pacing::Fine => self.sleep(instant).await,
+            Pacing::Coarse => self.sleep(Nanos(instant.0.next_multiple_of(BATCH.0))).await,
+            Pacing::Precise => {
+                self.sleep(instant - SPIN).await?;
+                while self.clock.now() < instant {
+                    // Answers that have come meanwhile are read between two looks at the clock.
+                    tokio::task::yield_now().await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Sleep until `instant` at least.
+    async fn sleep(&mut self, instant: Nanos) -> io::Result<()> {
         loop {
             let wait = instant - self.clock.now();
             if wait == Nanos::ZERO {
@@ -94,11 +119,13 @@ mod tests {
     #[test]
     fn never_early() {
         runtime().block_on(async {
-            let mut pacer = Pacer::new(Clock::Monotonic).unwrap();
-            for us in [0, 1, 10, 100, 1_000, 3_000] {
-                let at = monotonic_now() + Nanos::from_micros(us);
-                pacer.until(at).await.unwrap();
-                assert!(monotonic_now() >= at);
+            for pacing in [Pacing::Fine, Pacing::Precise, Pacing::Coarse] {
+                let mut pacer = Pacer::new(Clock::Monotonic, pacing).unwrap();
+                for us in [0, 1, 10, 100, 1_000, 3_000] {
+                    let at = monotonic_now() + Nanos::from_micros(us);
+                    pacer.until(at).await.unwrap();
+                    assert!(monotonic_now() >= at);
+                }
             }
         });
     }
@@ -106,7 +133,7 @@ mod tests {
     #[test]
     fn a_cancelled_wait_does_not_shorten_the_next() {
         runtime().block_on(async {
-            let mut pacer = Pacer::new(Clock::Monotonic).unwrap();
+            let mut pacer = Pacer::new(Clock::Monotonic, Pacing::Fine).unwrap();
             for _ in 0..20 {
                 let soon = monotonic_now() + Nanos::from_millis(2);
                 let _ = tokio::time::timeout(std::time::Duration::from_millis(1), pacer.until(soon)).await;
@@ -120,7 +147,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn follows_a_paused_clock() {
         let clock = Clock::Runtime(tokio::time::Instant::now());
-        let mut pacer = Pacer::new(clock).unwrap();
+        let mut pacer = Pacer::new(clock, Pacing::Fine).unwrap();
         pacer.until(Nanos::from_secs(3600)).await.unwrap();
         assert!(clock.now() >= Nanos::from_secs(3600));
     }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
-use plimsoll_model::plan::Load;
+use plimsoll_model::plan::{Load, Pacing};
 use plimsoll_model::sample::{Metric, Outcome};
 use plimsoll_model::time::Nanos;
 use tokio::sync::{Notify, watch};
@@ -49,6 +49,8 @@ pub struct Shard<D> {
     pub of: u32,
     /// Its load.
     pub load: Load,
+    /// How starts are waited for.
+    pub pacing: Pacing,
     /// Seed of its arrivals.
     pub seed: u64,
     /// Most operations out at once.
@@ -144,7 +146,7 @@ impl<D: Dialer + 'static> Shard<D> {
     }
 
     async fn start_all(self: &Rc<Self>, stop: &mut watch::Receiver<Stop>) -> io::Result<()> {
-        let mut pacer = Pacer::new(self.clock)?;
+        let mut pacer = Pacer::new(self.clock, self.pacing)?;
         let end = self.origin + self.load.duration();
         match self.load.clone() {
             Load::Open { arrivals, profile } => {

@@ -16,7 +16,7 @@ use plimsoll_load::transport::{Dialer, Endpoint, Exchange, Keep, Request, Transp
 use plimsoll_model::accounting::Accounting;
 use plimsoll_model::histogram::LatencyHistogram;
 use plimsoll_model::interval::Interval;
-use plimsoll_model::plan::{self, ArrivalKind, Load, Poll, Segment};
+use plimsoll_model::plan::{self, ArrivalKind, Load, Pacing, Poll, Segment};
 use plimsoll_model::sample::{Metric, Outcome, Phase};
 use plimsoll_model::time::Nanos;
 use tokio::sync::watch;
@@ -165,6 +165,7 @@ impl Simulation {
             index: 0,
             of: 1,
             load: self.load,
+            pacing: Pacing::Fine,
             seed: 1,
             max_in_flight: self.max_in_flight,
             timeout: self.timeout,

@@ -240,3 +240,16 @@ impl Segment {
         (self.from + self.to) / 2.0 * self.duration.as_secs_f64()
     }
 }
+
+/// How the driver waits for an intended start. None ever starts early.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pacing {
+    /// By a kernel timer: late by some 50 µs, at the price of a wake-up for each start.
+    #[default]
+    Fine,
+    /// Spinning: late by a few µs, at the price of a whole core for each shard.
+    Precise,
+    /// In batches on whole milliseconds: late by up to 1 ms, at the lowest price.
+    Coarse,
+}

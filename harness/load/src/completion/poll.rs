@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
-use plimsoll_model::plan::Poll;
+use plimsoll_model::plan::{Pacing, Poll};
 use plimsoll_model::sample::Outcome;
 use plimsoll_model::time::Nanos;
 use tokio::sync::Notify;
@@ -125,7 +125,7 @@ impl PollTracker {
     /// Poll each watched job when it is due, until cut off.
     pub async fn run<D: Dialer + 'static>(shard: Rc<Shard<D>>) -> io::Result<()> {
         let Some(tracker) = &shard.tracker else { return Ok(()) };
-        let mut pacer = Pacer::new(shard.clock)?;
+        let mut pacer = Pacer::new(shard.clock, Pacing::Fine)?;
         let seats = Seats::new(POLLERS);
         let polling = async {
             loop {
