@@ -41,7 +41,7 @@ pub(super) const WORKLOADS: &[Workload] = &[
         name: "payment",
         shapes: SYNC_FIRST,
         service_time: true,
-        body: r#"{"key":"{{key}}","amount":1999,"currency":"EUR"}"#,
+        body: r#"{"key":"{{key}}","amount_cents":1999,"currency":"EUR"}"#,
     },
     Workload {
         name: "notifications",
@@ -53,7 +53,7 @@ pub(super) const WORKLOADS: &[Workload] = &[
         name: "checkout",
         shapes: &["hybrid", "sync", "queued"],
         service_time: true,
-        body: r#"{"key":"{{key}}","user":"user-{{seq % 16}}","password":"password-{{seq % 16}}","amount":1999,"currency":"EUR"}"#,
+        body: r#"{"key":"{{key}}","user":"user-{{seq % 16}}","password":"password-{{seq % 16}}","amount_cents":1999,"currency":"EUR","to":"user-{{seq}}@example.test"}"#,
     },
     Workload { name: "synthetic", shapes: SYNC_FIRST, service_time: true, body: r#"{"key":"{{key}}"}"# },
 ];
