@@ -77,7 +77,50 @@ pub(super) fn tree(text: &str, name: &str, problems: &mut Collector<'_>) -> Opti
         problems.add_at(line, column, String::new(), fault.unseen());
         return None;
     }
-    let options = serde_yaml::options! {
+    let raw = match serde_yaml::from_str_with_options::<Spanned<Raw>>(text, options()) {
+        Ok(raw) => raw,
+        Err(error) => {
+            let (fault, line, column) = syntax(&error, text);
+            problems.add_at(line, column, String::new(), fault);
+            return None;
+        }
+    };
+    let (tree, duplicates) = Tree::new(raw, text);
+    for d in &duplicates {
+        if problems.is_full() {
+            break;
+        }
+        let fault = Fault::new(format!("given twice; line {} has it already", d.first.line))
+            .remedy("remove one of the two")
+            .at(d.second.line, d.second.column);
+        problems.add(&tree, &d.path, fault);
+    }
+    match not_a_mapping(&tree.root.value) {
+        None => Some(tree),
+        Some(fault) => {
+            problems.add(&tree, &Path::default(), fault);
+            None
+        }
+    }
+}
+
+/// Why the root is not what a file should be.
+fn not_a_mapping(root: &Value) -> Option<Fault> {
+    let expected = format!("keys with values, at least {EXAMPLE}");
+    match root {
+        Value::Map(_) => None,
+        Value::Scalar(Kind::Null, _) => {
+            let fault = Fault::new("the file is empty").remedy(format!("write at least {EXAMPLE}"));
+            Some(fault.at(1, 1).unseen())
+        }
+        Value::List(_) => Some(Fault::new("the file is a list").expected(expected)),
+        _ => Some(Fault::new("the file is a single value").expected(expected)),
+    }
+}
+
+/// How strict the YAML parser is, and what bounds its work.
+fn options() -> serde_yaml::Options {
+    serde_yaml::options! {
         // Both places of a duplicate are reported, so both entries have to be seen.
         duplicate_keys: serde_yaml::DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
@@ -96,41 +139,7 @@ pub(super) fn tree(text: &str, name: &str, problems: &mut Collector<'_>) -> Opti
             max_total_scalar_bytes: MAX_FILE_BYTES,
             max_merge_keys: 100,
         },
-    };
-    let raw = match serde_yaml::from_str_with_options::<Spanned<Raw>>(text, options) {
-        Ok(raw) => raw,
-        Err(error) => {
-            let (fault, line, column) = syntax(&error, text);
-            problems.add_at(line, column, String::new(), fault);
-            return None;
-        }
-    };
-    let (tree, duplicates) = Tree::new(raw, text);
-    for d in &duplicates {
-        if problems.is_full() {
-            break;
-        }
-        let fault = Fault::new(format!("given twice; line {} has it already", d.first.line))
-            .remedy("remove one of the two")
-            .at(d.second.line, d.second.column);
-        problems.add(&tree, &d.path, fault);
     }
-    let root = &tree.root;
-    let fault = match &root.value {
-        Value::Map(_) => return Some(tree),
-        Value::Scalar(Kind::Null, _) => {
-            Fault::new("the file is empty").remedy(format!("write at least {EXAMPLE}")).at(1, 1)
-        }
-        Value::List(_) => {
-            Fault::new("the file is a list").expected(format!("keys with values, at least {EXAMPLE}"))
-        }
-        _ => {
-            Fault::new("the file is a single value").expected(format!("keys with values, at least {EXAMPLE}"))
-        }
-    };
-    let fault = fault.unseen_if(matches!(root.value, Value::Scalar(Kind::Null, _)));
-    problems.add(&tree, &Path::default(), fault);
-    None
 }
 
 /// What the YAML parser refused, in words, with what most often helps.
