@@ -31,7 +31,7 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Perform a test of one target
+    /// Perform a test
     Run(RunArgs),
     /// Perform a test of several variants, such as sync and queued, and compare them
     Compare(RunArgs),

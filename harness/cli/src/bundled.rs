@@ -193,5 +193,7 @@ fn arguments(settings: &Bundled, seed: u64) -> Vec<String> {
     for (name, value) in &settings.options {
         option(name, value);
     }
-    arguments
+    // A flag takes no value.
+    let flag = |argument: String| argument.strip_suffix("=true").map(str::to_owned).unwrap_or(argument);
+    arguments.into_iter().map(flag).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use plimsoll_model::interval::Interval;
-use plimsoll_model::plan::{CellId, Completion, Pacing, Plan};
+use plimsoll_model::plan::{CellId, Completion, Plan};
 use plimsoll_model::time::{Nanos, monotonic_now};
 use tokio::sync::watch;
 
@@ -229,7 +229,7 @@ impl Parts {
             index: self.index,
             of: plan.shards,
             load,
-            pacing: Pacing::Fine,
+            pacing: plan.pacing,
             // Each step has arrivals of its own, the same for each variant.
             seed: plan.seed.wrapping_add(self.id.step as u64),
             max_in_flight: (plan.max_in_flight.div_ceil(plan.shards)) as usize,

@@ -15,7 +15,7 @@ use plimsoll_load::shard::Stop;
 use plimsoll_load::transport::Endpoint;
 use plimsoll_model::interval::Interval;
 use plimsoll_model::plan::{
-    ArrivalKind, CellId, Completion, Load, Plan, Request, Segment, Step, Target, Variant,
+    ArrivalKind, CellId, Completion, Load, Pacing, Plan, Request, Segment, Step, Target, Variant,
 };
 use plimsoll_model::sample::{FailureKind, Metric, Outcome, Phase};
 use plimsoll_model::time::Nanos;
@@ -56,6 +56,7 @@ fn plan(load: Load) -> Plan {
         max_in_flight: 1000,
         shards: 1,
         interval: Nanos::from_millis(250),
+        pacing: Pacing::Fine,
         job_ledger: true,
     }
 }

@@ -28,6 +28,8 @@ pub struct Plan {
     pub shards: u32,
     /// Length of an interval in the time series.
     pub interval: Nanos,
+    /// How the driver waits for an intended start.
+    pub pacing: Pacing,
     /// Whether every job's own row is kept in `jobs.csv`.
     pub job_ledger: bool,
 }
@@ -252,4 +254,15 @@ pub enum Pacing {
     Precise,
     /// In batches on whole milliseconds: late by up to 1 ms, at the lowest price.
     Coarse,
+}
+
+impl Pacing {
+    /// The name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Pacing::Fine => "fine",
+            Pacing::Precise => "precise",
+            Pacing::Coarse => "coarse",
+        }
+    }
 }

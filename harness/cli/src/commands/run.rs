@@ -15,18 +15,9 @@ use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::signals;
 
-/// `plimsoll run`: one variant.
+/// `plimsoll run`: every variant of the test.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let plan = plan(args)?;
-    if let [first, _, ..] = plan.variants.as_slice() {
-        bail!(
-            "{} has {} variants: use `plimsoll compare`, or choose one with --variant {}",
-            args.config.display(),
-            plan.variants.len(),
-            first.name
-        );
-    }
-    perform(plan, "run", args)
+    perform(plan(args)?, "run", args)
 }
 
 /// `plimsoll compare`: at least two variants.

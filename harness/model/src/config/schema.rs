@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use crate::plan::Pacing;
+
 use super::scalar::{Duration, Name, Number, Rate, Table, Whole};
 
 /// One hour and one week, in milliseconds.
@@ -25,6 +27,7 @@ pub(super) struct Config {
     pub max_in_flight: Option<Whole<1, 1_000_000>>,
     pub shards: Option<Whole<1, 64>>,
     pub interval: Option<Duration<100, 10_000>>,
+    pub pacing: Option<Pacing>,
     pub job_ledger: Option<bool>,
 }
 
