@@ -9,8 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Clock;
 use crate::jobs::{JobState, JobStates};
-use crate::request;
-use crate::transport::{Dialer, Endpoint, HyperH1, Keep, Transport};
+use crate::transport::{Ask, Dialer, Endpoint, HyperH1, Keep, Transport};
 
 /// Rows of the ledger asked for at once.
 const PAGE: usize = 10_000;
@@ -49,10 +48,9 @@ pub fn fetch<T: DeserializeOwned>(endpoint: &Endpoint, path: &str) -> Result<T, 
         .enable_all()
         .build()
         .map_err(|e| failed(e.to_string()))?;
-    let request = request::get(endpoint, path).ok_or_else(|| failed("not a path".to_owned()))?;
     let exchange = async {
         let mut transport = HyperH1::dialer(endpoint.clone(), Clock::Monotonic).open();
-        transport.exchange(request, Keep::Body(LONGEST_ANSWER)).await
+        transport.exchange(Ask::Get(endpoint, path), Keep::Body(LONGEST_ANSWER)).await
     };
     let local = tokio::task::LocalSet::new();
     let answer = local.block_on(&runtime, async { tokio::time::timeout(PATIENCE, exchange).await });

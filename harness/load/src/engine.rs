@@ -16,7 +16,7 @@ use crate::jobs::JobStates;
 use crate::recorder::{Boundaries, JobRow, Recorder, Shelf, Told};
 use crate::request::{RequestError, Requests};
 use crate::shard::{CutOff, Ended, Shard, Stop};
-use crate::transport::{Endpoint, HyperH1, HyperH1Dialer};
+use crate::transport::{AutoDialer, Endpoint};
 
 /// From the start of the shards' threads to the first intended start's origin.
 const LEAD: Nanos = Nanos::from_millis(20);
@@ -210,7 +210,7 @@ impl Parts {
         Ok(ShardEnd { ended, jobs: shard.jobs.take(), run_queue_wait: run_queue_wait() })
     }
 
-    fn shard(self, told: Sender<Told>, cleared: Receiver<Box<Shelf>>) -> Shard<HyperH1Dialer> {
+    fn shard(self, told: Sender<Told>, cleared: Receiver<Box<Shelf>>) -> Shard<AutoDialer> {
         let clock = Clock::Monotonic;
         let plan = &self.plan;
         let variant = &plan.variants[self.id.variant];
@@ -237,7 +237,7 @@ impl Parts {
             drain_timeout: plan.drain_timeout,
             requests: self.requests,
             expect: variant.request.expect.clone(),
-            dialer: HyperH1::dialer(self.endpoint, clock),
+            dialer: AutoDialer::new(plan.transport, self.endpoint, clock),
             recorder: Recorder::new(self.index as usize, self.origin, boundaries, told, cleared).into(),
             tracker,
             jobs: Default::default(),

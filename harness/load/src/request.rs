@@ -28,6 +28,8 @@ pub struct Requests {
     varying: Vec<(HeaderName, Ready)>,
     body: Option<Ready>,
     key_prefix: String,
+    /// The method with its space, and the version with the fields that are the same in every request.
+    h1: [Vec<u8>; 2],
 }
 
 impl Requests {
@@ -54,10 +56,17 @@ impl Requests {
             }
         }
         let body = plan.body.as_deref().map(|b| template("body", b)).transpose()?;
-        let requests = Requests { method, path, headers, varying, body, key_prefix: key_prefix.to_owned() };
+        let h1 = [format!("{method} ").into_bytes(), constant_h1(&headers)];
+        let key_prefix = key_prefix.to_owned();
+        let requests = Requests { method, path, headers, varying, body, key_prefix, h1 };
         // Whatever is wrong with the templates shows in the first request, before any load is sent.
         requests.try_build(0)?;
         Ok(requests)
+    }
+
+    /// The method of every request.
+    pub fn method(&self) -> &Method {
+        &self.method
     }
 
     /// The key of arrival `seq`.
@@ -69,6 +78,41 @@ impl Requests {
     pub fn build(&self, seq: u64) -> Request {
         self.try_build(seq)
             .expect("a template that was valid for one number is for all: they differ in digits")
+    }
+
+    /// The request of arrival `seq` as HTTP/1.1, appended to `output`.
+    pub fn write_h1(&self, seq: u64, output: &mut Vec<u8>) {
+        let key = self.key(seq);
+        output.extend_from_slice(&self.h1[0]);
+        self.path.render(seq, &key, output);
+        output.extend_from_slice(&self.h1[1]);
+        for (name, value) in &self.varying {
+            output.extend_from_slice(name.as_str().as_bytes());
+            output.extend_from_slice(b": ");
+            value.render(seq, &key, output);
+            output.extend_from_slice(b"\r\n");
+        }
+        let Some(body) = &self.body else {
+            // RFC 9110 § 8.6: a method that has a meaning for content says that there is none.
+            if matches!(self.method, Method::POST | Method::PUT | Method::PATCH) {
+                output.extend_from_slice(b"content-length: 0\r\n");
+            }
+            return output.extend_from_slice(b"\r\n");
+        };
+        // The length goes before the body, which is rendered behind it and measured.
+        const FIELD: &[u8] = b"content-length: ";
+        const DIGITS: usize = 10;
+        output.extend_from_slice(FIELD);
+        let at = output.len();
+        output.extend_from_slice(&[b'0'; DIGITS]);
+        output.extend_from_slice(b"\r\n\r\n");
+        let start = output.len();
+        body.render(seq, &key, output);
+        let mut length = output.len() - start;
+        for digit in output[at..at + DIGITS].iter_mut().rev() {
+            *digit = b'0' + (length % 10) as u8;
+            length /= 10;
+        }
     }
 
     fn try_build(&self, seq: u64) -> Result<Request, RequestError> {
@@ -88,13 +132,16 @@ impl Requests {
     }
 }
 
-/// A `GET` of `path`, with the headers every request has.
-pub fn get(endpoint: &Endpoint, path: &str) -> Option<Request> {
-    let mut request = Request::new(Full::default());
-    *request.uri_mut() = path.parse().ok()?;
-    request.headers_mut().insert(HOST, endpoint.authority().parse().ok()?);
-    request.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
-    Some(request)
+/// The rest of the request line, and `headers`, as HTTP/1.1.
+fn constant_h1(headers: &HeaderMap) -> Vec<u8> {
+    let mut text = b" HTTP/1.1\r\n".to_vec();
+    for (name, value) in headers {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b"\r\n");
+    }
+    text
 }
 
 fn template(part: &str, text: &str) -> Result<Ready, RequestError> {

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use http::header::LOCATION;
 use plimsoll_model::sample::{FailureKind, Outcome};
 use plimsoll_model::time::Nanos;
 use tokio::sync::watch;
@@ -12,18 +11,17 @@ use crate::jobs::JobState;
 use crate::recorder::Sample;
 use crate::release::{Release, Source};
 use crate::shard::{Shard, Stop};
-use crate::transport::{Dialer, Exchange, Keep, Transport, TransportError};
+use crate::transport::{Ask, Dialer, Exchange, Keep, Transport, TransportError};
 
 /// Perform one operation for each release of `source`, until it gives no more.
 pub async fn work<D: Dialer + 'static>(shard: Rc<Shard<D>>, mut source: impl Source<Work = Release>) {
     let mut transport = shard.dialer.open();
     while let Some(release) = source.next().await {
-        let request = shard.requests.build(release.seq);
         let sent = shard.clock.now();
         shard.recorder.borrow_mut().sent(release.intended, sent);
         let end = tokio::select! {
             biased;
-            answer = transport.exchange(request, Keep::Head) => End::from(answer),
+            answer = transport.exchange(Ask::Arrival(&shard.requests, release.seq), Keep::Head) => End::from(answer),
             () = tokio::time::sleep(shard.timeout.as_duration()) => End::TimedOut,
             () = shard.cut_off.wait() => End::CutOff,
         };
@@ -99,8 +97,8 @@ fn conclude<D>(
     if shard.tracker.is_none() {
         return (sample, JobState::Done, None);
     }
-    let location = exchange.headers.get(LOCATION).and_then(|l| l.to_str().ok());
-    match location.and_then(|l| shard.tracker.as_ref().and_then(|t| t.path(l))) {
+    let location = exchange.notable.location;
+    match location.and_then(|l| shard.tracker.as_ref().and_then(|t| t.path(&l))) {
         Some(path) => {
             sample.accepted = true;
             (sample, JobState::Accepted, Some(path))

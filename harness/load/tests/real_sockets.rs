@@ -15,11 +15,14 @@ use plimsoll_load::shard::Stop;
 use plimsoll_load::transport::Endpoint;
 use plimsoll_model::interval::Interval;
 use plimsoll_model::plan::{
-    ArrivalKind, CellId, Completion, Load, Pacing, Plan, Request, Segment, Step, Target, Variant,
+    ArrivalKind, CellId, Completion, Load, Pacing, Plan, Request, Segment, Step, Target, Transport, Variant,
 };
 use plimsoll_model::sample::{FailureKind, Metric, Outcome, Phase};
 use plimsoll_model::time::Nanos;
 use tokio::sync::watch;
+
+/// Every transport passes the same tests.
+const TRANSPORTS: [Transport; 2] = [Transport::Auto, Transport::Hyper];
 
 /// Everything a run of one cell told, merged.
 struct Heard {
@@ -57,6 +60,7 @@ fn plan(load: Load) -> Plan {
         shards: 1,
         interval: Nanos::from_millis(250),
         pacing: Pacing::Fine,
+        transport: Transport::Auto,
         job_ledger: true,
     }
 }
@@ -114,9 +118,9 @@ fn read_head(read: &mut impl BufRead) -> bool {
 }
 
 /// One answer in all its outcomes, from a server that always gives `text`.
-fn outcome_of(text: &'static str, go_on: bool) -> (Outcome, Option<FailureKind>) {
+fn outcome_of(transport: Transport, text: &'static str, go_on: bool) -> (Outcome, Option<FailureKind>) {
     let url = server(move |stream, _| stream.write_all(text.as_bytes()).is_ok() && go_on);
-    let (heard, _) = load(&plan(open(100.0, 200)), &url);
+    let (heard, _) = load(&Plan { transport, ..plan(open(100.0, 100)) }, &url);
     let first = heard.rows[0].sample;
     assert!(heard.rows.iter().all(|r| r.sample.outcome == first.outcome), "{text:?} is one outcome");
     (first.outcome, first.failure)
@@ -141,7 +145,75 @@ fn each_answer_has_its_outcome() {
         ("SSH-2.0-OpenSSH\r\n\r\n", false, Failed, Some(FailureKind::Protocol)),
     ];
     for (text, go_on, outcome, failure) in cases {
-        assert_eq!(outcome_of(text, go_on), (outcome, failure), "{text:?}");
+        for transport in TRANSPORTS {
+            assert_eq!(outcome_of(transport, text, go_on), (outcome, failure), "{transport:?} {text:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_in_single_bytes_is_one_answer() {
+    let text = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+                 3\r\nabc\r\n2\r\nde\r\n0\r\nx: y\r\n\r\n";
+    for transport in TRANSPORTS {
+        let url = server(move |stream, _| {
+            stream.set_nodelay(true).unwrap();
+            text.iter().all(|byte| {
+                thread::sleep(std::time::Duration::from_micros(200));
+                stream.write_all(&[*byte]).is_ok()
+            })
+        });
+        let (heard, _) = load(&Plan { transport, ..plan(open(50.0, 300)) }, &url);
+        let total = heard.all.total();
+        assert_eq!(total.outcome(Outcome::Ok), total.scheduled, "{transport:?} {:?}", total.failures);
+        assert_eq!(total.bytes_in, total.scheduled * 5, "{transport:?}");
+    }
+}
+
+#[test]
+fn bytes_nobody_asked_for_are_never_taken_for_the_next_answer() {
+    // Behind each 200 comes a 500 that no request asked for.
+    let text = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nHTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n";
+    let url = server(move |stream, _| stream.write_all(text).is_ok());
+    let (heard, _) = load(&plan(open(100.0, 500)), &url);
+    let total = heard.all.total();
+    assert_eq!(total.statuses.keys().collect::<Vec<_>>(), [&200]);
+    assert_eq!(total.outcome(Outcome::Ok), total.scheduled);
+}
+
+#[test]
+fn a_request_larger_than_the_sockets_buffer_arrives_whole() {
+    const LENGTH: usize = 8 << 20;
+    let request = Request {
+        method: "POST".into(),
+        path: "/".into(),
+        headers: vec![],
+        body: Some("x".repeat(LENGTH)),
+        expect: vec![],
+    };
+    for transport in TRANSPORTS {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut write = stream.try_clone().unwrap();
+                let mut read = BufReader::new(stream);
+                if read_head(&mut read) {
+                    thread::sleep(std::time::Duration::from_millis(50));
+                    let mut body = vec![0; LENGTH];
+                    read.read_exact(&mut body).unwrap();
+                    assert!(body.iter().all(|b| *b == b'x'));
+                    write
+                        .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+                        .unwrap();
+                }
+            }
+        });
+        let mut plan = Plan { transport, ..plan(open(20.0, 200)) };
+        plan.variants[0].request = request.clone();
+        let (heard, _) = load(&plan, &url);
+        let total = heard.all.total();
+        assert_eq!(total.outcome(Outcome::Ok), total.scheduled, "{transport:?} {:?}", total.failures);
     }
 }
 
@@ -249,13 +321,17 @@ impl Drop for Nginx {
 
 #[test]
 fn nginx_counts_what_the_driver_counts() {
+    TRANSPORTS.into_iter().for_each(counts_agree);
+}
+
+fn counts_agree(transport: Transport) {
     let nginx = Nginx::start();
-    let (heard, result) = load(&plan(open(1000.0, 2000)), &nginx.url);
+    let (heard, result) = load(&Plan { transport, ..plan(open(1000.0, 1000)) }, &nginx.url);
     let total = heard.all.total();
     assert_eq!(total.outcome(Outcome::Ok), total.scheduled);
     assert_eq!(total.bytes_in, total.scheduled * 12);
     assert_eq!(nginx.requests() as u64, total.sent);
-    assert_eq!(result.arrivals_end, Nanos::from_secs(2));
+    assert_eq!(result.arrivals_end, Nanos::from_secs(1));
     // Whatever the machine does, nothing is sent early: lateness has no negative side.
     assert!(heard.rows.iter().all(|r| r.sample.sent >= r.sample.intended));
     // And the response time is the service time plus the lateness, request by request.

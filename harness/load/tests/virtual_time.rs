@@ -5,14 +5,13 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 
 use bytes::Bytes;
-use http::header::{LOCATION, RETRY_AFTER};
-use http::{HeaderMap, Method};
+use http::Method;
 use plimsoll_load::clock::Clock;
 use plimsoll_load::completion::PollTracker;
 use plimsoll_load::recorder::{Boundaries, Recorder, Told};
 use plimsoll_load::request::Requests;
 use plimsoll_load::shard::{Shard, Stop};
-use plimsoll_load::transport::{Dialer, Endpoint, Exchange, Keep, Request, Transport, TransportError};
+use plimsoll_load::transport::{Ask, Dialer, Endpoint, Exchange, Keep, Notable, Transport, TransportError};
 use plimsoll_model::accounting::Accounting;
 use plimsoll_model::histogram::LatencyHistogram;
 use plimsoll_model::interval::Interval;
@@ -63,23 +62,24 @@ impl Dialer for Simulated {
 }
 
 impl Transport for Simulated {
-    async fn exchange(&mut self, request: Request, _: Keep) -> Result<Exchange, TransportError> {
+    async fn exchange(&mut self, ask: Ask<'_>, _: Keep) -> Result<Exchange, TransportError> {
+        let request = ask.to_http();
         let server = &self.0;
         let sleep_until = async |at: Nanos| tokio::time::sleep((at - server.clock.now()).as_duration()).await;
-        let (mut status, mut headers, mut body) = (200, HeaderMap::new(), String::new());
+        let (mut status, mut notable, mut body) = (200, Notable::default(), String::new());
         if request.method() == Method::GET && server.queued {
             let job: usize = request.uri().path().trim_start_matches("/jobs/").parse().expect("a job's path");
             let done = server.done_at.borrow()[job];
             body = if done <= server.clock.now() {
                 format!(r#"{{"status":"succeeded","stamps":{{"done_us":{}}}}}"#, done.0 / 1000)
             } else {
-                headers.insert(RETRY_AFTER, "0".parse().expect("a header"));
+                notable.retry_after = Some(Nanos::ZERO);
                 r#"{"status":"queued"}"#.to_owned()
             };
         } else if server.queued {
             let done = server.serve();
             let mut jobs = server.done_at.borrow_mut();
-            headers.insert(LOCATION, format!("/jobs/{}", jobs.len()).parse().expect("a header"));
+            notable.location = Some(format!("/jobs/{}", jobs.len()).into());
             jobs.push(done);
             status = 202;
         } else {
@@ -91,7 +91,7 @@ impl Transport for Simulated {
             first_byte: now,
             last_byte: now,
             connect: None,
-            headers,
+            notable,
             bytes_in: body.len() as u64,
             body: Bytes::from(body),
         })
@@ -371,7 +371,7 @@ fn jobs_are_followed_to_their_end_and_each_is_accounted_for() {
 #[test]
 fn jobs_that_outlast_the_drain_are_unfinished_not_lost() {
     let simulation = Simulation::new(constant(10.0, 10), |_| Nanos::from_secs(3));
-    let run = Simulation { queued: true, drain_timeout: ms(5000), ..simulation }.run();
+    let run = Simulation { queued: true, drain_timeout: ms(5500), ..simulation }.run();
     let a = &run.accounting;
     assert!(a.balances());
     assert_eq!((a.attempted, a.done, a.unfinished, a.lost), (100, 5, 95, 0));

@@ -30,6 +30,8 @@ pub struct Plan {
     pub interval: Nanos,
     /// How the driver waits for an intended start.
     pub pacing: Pacing,
+    /// What carries the requests.
+    pub transport: Transport,
     /// Whether every job's own row is kept in `jobs.csv`.
     pub job_ledger: bool,
 }
@@ -263,6 +265,27 @@ impl Pacing {
             Pacing::Fine => "fine",
             Pacing::Precise => "precise",
             Pacing::Coarse => "coarse",
+        }
+    }
+}
+
+/// What carries the requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// The cheapest that can: plimsoll's own lean HTTP/1.1.
+    #[default]
+    Auto,
+    /// hyper's HTTP/1.1.
+    Hyper,
+}
+
+impl Transport {
+    /// The name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Transport::Auto => "auto",
+            Transport::Hyper => "hyper",
         }
     }
 }

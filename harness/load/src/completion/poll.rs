@@ -6,8 +6,6 @@ use std::collections::BinaryHeap;
 use std::io;
 use std::rc::Rc;
 
-use http::HeaderMap;
-use http::header::RETRY_AFTER;
 use plimsoll_model::plan::{Pacing, Poll};
 use plimsoll_model::sample::Outcome;
 use plimsoll_model::time::Nanos;
@@ -18,9 +16,8 @@ use crate::jobs::JobState;
 use crate::pacer::Pacer;
 use crate::recorder::{JobSample, Sample};
 use crate::release::{Handed, Release, SeatSource, Seats, Source};
-use crate::request;
 use crate::shard::Shard;
-use crate::transport::{Dialer, Endpoint, Exchange, Keep, Transport, TransportError};
+use crate::transport::{Ask, Dialer, Endpoint, Exchange, Keep, Transport, TransportError};
 
 /// Connections a shard polls with.
 const POLLERS: usize = 32;
@@ -99,7 +96,7 @@ impl PollTracker {
 
     /// The path under which `location` is polled, if it is of the target's own origin.
     pub fn path(&self, location: &str) -> Option<Box<str>> {
-        self.endpoint.same_origin_path(location).map(Into::into)
+        self.endpoint.same_origin_path(location).filter(|p| p.parse::<http::Uri>().is_ok()).map(Into::into)
     }
 
     /// When a job accepted at `accepted` is first polled.
@@ -184,16 +181,10 @@ async fn poller<D: Dialer + 'static>(shard: Rc<Shard<D>>, mut seat: SeatSource<S
     let Some(tracker) = &shard.tracker else { return };
     let mut transport = shard.dialer.open();
     while let Some(job) = seat.next().await {
-        // A server's own Location that is no valid path can't be asked: nobody observes the job.
-        let Some(request) = request::get(&tracker.endpoint, &job.path) else {
-            let sample = job.unresolved(shard.clock.now());
-            shard.job_ended(&job, sample, JobState::Unobserved);
-            continue;
-        };
         shard.recorder.borrow_mut().polled(job.submission.intended, shard.clock.now());
         let answer = tokio::select! {
             biased;
-            answer = transport.exchange(request, Keep::Body(LONGEST_DOCUMENT)) => Some(answer),
+            answer = transport.exchange(Ask::Get(&tracker.endpoint, &job.path), Keep::Body(LONGEST_DOCUMENT)) => Some(answer),
             () = tokio::time::sleep(shard.timeout.as_duration()) => None,
             () = shard.cut_off.wait() => None,
         };
@@ -218,11 +209,11 @@ fn learn<D: Dialer + 'static>(
         Ok(JobProgress::Gone) => (Outcome::Unresolved, JobState::Lost, Stamps::default()),
         Ok(JobProgress::Pending) | Err(StatusError::Retry) => {
             job.strikes = 0;
-            return tracker.again(job, noticed, retry_after(&exchange.headers));
+            return tracker.again(job, noticed, exchange.notable.retry_after);
         }
         Err(StatusError::Malformed) if job.strikes + 1 < STRIKES => {
             job.strikes += 1;
-            return tracker.again(job, noticed, retry_after(&exchange.headers));
+            return tracker.again(job, noticed, exchange.notable.retry_after);
         }
         Err(StatusError::Malformed) => (Outcome::Unresolved, JobState::Unobserved, Stamps::default()),
     };
@@ -235,10 +226,4 @@ fn learn<D: Dialer + 'static>(
         ..job.unresolved(noticed)
     };
     shard.job_ended(&job, sample, state);
-}
-
-/// `Retry-After` in seconds, as RFC 9110 § 10.2.3 has it; the form with a date is not read.
-fn retry_after(headers: &HeaderMap) -> Option<Nanos> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Nanos::from_secs(seconds))
 }

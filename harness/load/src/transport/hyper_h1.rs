@@ -7,7 +7,7 @@ use hyper_util::rt::TokioIo;
 use plimsoll_model::sample::FailureKind;
 use plimsoll_model::time::Nanos;
 
-use super::{Dialer, Endpoint, Exchange, Keep, Request, Transport, TransportError};
+use super::{Ask, Dialer, Endpoint, Exchange, Keep, Notable, Request, Transport, TransportError};
 use crate::clock::Clock;
 
 /// A keep-alive HTTP/1.1 connection, opened when first needed and again when the server closes it.
@@ -96,8 +96,8 @@ impl HyperH1 {
 }
 
 impl Transport for HyperH1 {
-    async fn exchange(&mut self, request: Request, keep: Keep) -> Result<Exchange, TransportError> {
-        let (response, connect) = self.send(request).await?;
+    async fn exchange(&mut self, ask: Ask<'_>, keep: Keep) -> Result<Exchange, TransportError> {
+        let (response, connect) = self.send(ask.to_http()).await?;
         let first_byte = self.clock.now();
         // Until the body has been read the connection is of no use to a next request.
         let connection = self.connection.take();
@@ -122,7 +122,7 @@ impl Transport for HyperH1 {
             first_byte,
             last_byte: self.clock.now(),
             connect,
-            headers: head.headers,
+            notable: Notable::of(&head.headers),
             body: kept.into(),
             bytes_in,
         })

@@ -1,22 +1,31 @@
 //! Sends a request and tells when its parts happened.
 
+mod ask;
+mod auto;
 mod endpoint;
+pub mod h1;
 mod hyper_h1;
+mod lean_h1;
+mod notable;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use plimsoll_model::sample::FailureKind;
 use plimsoll_model::time::Nanos;
 
+pub use ask::Ask;
+pub use auto::{AutoDialer, AutoTransport};
 pub use endpoint::{Endpoint, EndpointError};
 pub use hyper_h1::{HyperH1, HyperH1Dialer};
+pub use lean_h1::{LeanH1, LeanH1Dialer};
+pub use notable::Notable;
 
 /// A request ready to be sent.
 pub type Request = http::Request<Full<Bytes>>;
 
 /// One worker's way to its server; keeps at most one connection, used again while it lasts.
 pub trait Transport {
-    /// Send `request` and read the whole response.
+    /// Send what `ask` says and read the whole response.
     ///
     /// Dropping the future closes the connection, so that a late answer can't be taken for the next one.
     ///
@@ -24,7 +33,7 @@ pub trait Transport {
     /// When there is no whole, well-formed response.
     fn exchange(
         &mut self,
-        request: Request,
+        ask: Ask<'_>,
         keep: Keep,
     ) -> impl Future<Output = Result<Exchange, TransportError>>;
 }
@@ -57,8 +66,8 @@ pub struct Exchange {
     pub last_byte: Nanos,
     /// How long the connection took to open, if a new one was needed.
     pub connect: Option<Nanos>,
-    /// Its headers.
-    pub headers: http::HeaderMap,
+    /// What matters of its head beyond the exchange.
+    pub notable: Notable,
     /// Its body, if kept.
     pub body: Bytes,
     /// Length of its body, bytes.

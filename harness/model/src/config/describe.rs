@@ -37,6 +37,7 @@ fn write_plan(plan: &Plan, out: &mut String) -> fmt::Result {
     writeln!(out, "shards: {}", plan.shards)?;
     writeln!(out, "interval: {}", format_duration(plan.interval))?;
     writeln!(out, "pacing: {}", plan.pacing.name())?;
+    writeln!(out, "transport: {}", plan.transport.name())?;
     writeln!(out, "job_ledger: {}", plan.job_ledger)
 }
 

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::plan::Pacing;
+use crate::plan::{Pacing, Transport};
 
 use super::scalar::{Duration, Name, Number, Rate, Table, Whole};
 
@@ -28,6 +28,7 @@ pub(super) struct Config {
     pub shards: Option<Whole<1, 64>>,
     pub interval: Option<Duration<100, 10_000>>,
     pub pacing: Option<Pacing>,
+    pub transport: Option<Transport>,
     pub job_ledger: Option<bool>,
 }
 

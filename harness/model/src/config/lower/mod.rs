@@ -136,6 +136,7 @@ pub(super) fn plan(config: &Config, file_stem: &str, lower: &mut Lower<'_, '_>) 
         shards: config.shards.map_or_else(|| auto_shards(&steps, lower.cores), |n| narrow(n.0)),
         interval: config.interval.map_or_else(|| default_interval(&steps), |d| d.0),
         pacing: config.pacing.unwrap_or_default(),
+        transport: config.transport.unwrap_or_default(),
         job_ledger: config.job_ledger.unwrap_or(false),
         steps,
     };
