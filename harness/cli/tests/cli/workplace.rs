@@ -46,17 +46,17 @@ impl Workplace {
         output
     }
 
-    /// Processes that were started for this directory and still run: (pid, command line).
+    /// Processes that were started in this directory and still run: (pid, command line).
     pub fn processes(&self) -> Vec<(u32, String)> {
-        let here = self.dir.path().display().to_string();
+        let here = self.dir.path().canonicalize().unwrap();
         let pids = fs::read_dir("/proc").unwrap().flatten();
         let pids = pids.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
-        pids.filter_map(|pid| {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            (line.contains("plimsoll") && line.contains(&here)).then_some((pid, line))
-        })
-        .collect()
+        pids.filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == here))
+            .filter_map(|pid| {
+                let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+                Some((pid, String::from_utf8_lossy(&line).replace('\0', " ")))
+            })
+            .collect()
     }
 
     /// Wait until no such process is left.
