@@ -63,20 +63,18 @@ fn a_port_that_is_taken_is_named() {
     let here = Workplace::new();
     let said = told(&here.expect(2, &["serve", "synthetic", "--listen", &address]));
     assert!(said.contains(&address), "{said}");
-    let config = format!(
-        "target: {{ serve: synthetic, options: {{ listen: '{address}' }} }}\nload: {{ model: open, rate: 1/s, duration: 1s }}\n"
-    );
-    let said = refused(&config, &[]);
-    assert!(said.contains(&address), "{said}");
 }
 
 #[test]
 fn a_target_that_never_gets_ready_is_told_with_what_it_said() {
-    let said = refused(
-        "target: { serve: synthetic, options: { no-such-option: '1' } }\nload: { model: open, rate: 1/s, duration: 1s }\n",
-        &[],
-    );
-    assert!(said.contains("no-such-option"), "{said}");
+    let here = Workplace::new();
+    here.write("ok.yaml", "target: { serve: api }\nload: { model: open, rate: 10/s, duration: 1s }\n");
+    // The target is to keep its database in this place, and finds a file there.
+    fs::create_dir(here.path("out")).unwrap();
+    fs::write(here.path("out/target-data"), "in the way").unwrap();
+    let said = told(&here.expect(2, &["run", "ok.yaml", "--out", "out"]));
+    assert!(said.contains("ended before it was ready") && said.contains("target-data"), "{said}");
+    here.assert_nothing_runs();
 }
 
 #[test]

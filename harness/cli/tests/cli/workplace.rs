@@ -133,7 +133,8 @@ impl Summary {
 
     /// The steps in it.
     pub fn steps(&self) -> Vec<String> {
-        let mut steps: Vec<_> = self.0.keys().map(|k| k[1].clone()).collect();
+        // Figures of a whole variant have no step.
+        let mut steps: Vec<_> = self.0.keys().map(|k| k[1].clone()).filter(|s| !s.is_empty()).collect();
         steps.sort();
         steps.dedup();
         steps
