@@ -141,11 +141,17 @@ mod tests {
 
     #[test]
     fn numbers_and_shares() {
-        assert_eq!((number(1_234_567.0), number(0.5), number(-12.34)), ("1,234,567".into(), "0.500".into(), "−12.3".into()));
+        assert_eq!(
+            (number(1_234_567.0), number(0.5), number(-12.34)),
+            ("1,234,567".into(), "0.500".into(), "−12.3".into())
+        );
         assert_eq!(number(-0.00001), "0.0000");
         assert_eq!(share(0.999999).replace('\u{a0}', " "), "> 99.99 %");
         assert_eq!(share(0.0).replace('\u{a0}', " "), "0 %");
-        assert_eq!((rate(197.4), rate(19.74), count(2_000)), ("197/s".into(), "19.7/s".into(), "2,000".into()));
+        assert_eq!(
+            (rate(197.4), rate(19.74), count(2_000)),
+            ("197/s".into(), "19.7/s".into(), "2,000".into())
+        );
         assert_eq!(list(&["a".into(), "b".into(), "c".into()]), "a, b and c");
     }
 }

@@ -21,7 +21,10 @@ pub fn draw(svg: &mut Svg, series: &[Series], heights: &[f64], x: f64, (top, bot
 fn entry(svg: &mut Svg, s: &Series, index: usize, from: f64, x: f64, y: f64) {
     let variant = mark::class(s.variant);
     let colour = mark::colour(s.variant);
-    svg.open("g", &[("class", &format!("key {variant}")), ("data-series", &index.to_string()), ("stroke", colour)]);
+    svg.open(
+        "g",
+        &[("class", &format!("key {variant}")), ("data-series", &index.to_string()), ("stroke", colour)],
+    );
     svg.line("leader", (x + 2.0, from), (x + 12.0, y), "#8c959f", &[("stroke-width", "0.75")]);
     let line = [("stroke-width", mark::width(s)), ("stroke-dasharray", mark::dash(s.dash))];
     svg.line("sample", (x + 15.0, y), (x + 39.0, y), colour, &line);

@@ -76,7 +76,14 @@ impl Svg {
     }
 
     /// A straight line.
-    pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64), stroke: &str, rest: Attributes<'_>) {
+    pub fn line(
+        &mut self,
+        class: &str,
+        from: (f64, f64),
+        to: (f64, f64),
+        stroke: &str,
+        rest: Attributes<'_>,
+    ) {
         let (x1, y1, x2, y2) = (n(from.0), n(from.1), n(to.0), n(to.1));
         let mut all: Vec<(&str, &str)> =
             vec![("class", class), ("x1", &x1), ("y1", &y1), ("x2", &x2), ("y2", &y2), ("stroke", stroke)];
@@ -88,8 +95,14 @@ impl Svg {
     pub fn text(&mut self, class: &str, at: (f64, f64), anchor: &str, text: &str) {
         let fill = if class.contains("quiet") { "#59636e" } else { "#1b1f24" };
         let (x, y) = (n(at.0), n(at.1));
-        let attributes =
-            [("class", class), ("x", &x), ("y", &y), ("text-anchor", anchor), ("fill", fill), ("stroke", "none")];
+        let attributes = [
+            ("class", class),
+            ("x", &x),
+            ("y", &y),
+            ("text-anchor", anchor),
+            ("fill", fill),
+            ("stroke", "none"),
+        ];
         self.leaf("text", &attributes, text);
     }
 }

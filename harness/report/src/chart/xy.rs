@@ -49,10 +49,13 @@ pub fn draw(panels: &[Panel], id: &str, title: &str, description: &str) -> Strin
 fn frame(panel: &Panel, all: &[Panel], top: f64) -> Frame {
     let bottom = top + panel.height;
     let bands = |p: &Panel| p.bands.iter().flat_map(|b| [b.from, b.to]).collect::<Vec<_>>();
-    let xs = all.iter().flat_map(|p| {
-        points(&p.series).map(|q| q.x).chain(bands(p)).collect::<Vec<_>>()
-    });
-    let x = match panel.bands.iter().map(|b| b.to).fold(None, |m: Option<f64>, v| Some(m.map_or(v, |m| m.max(v)))) {
+    let xs = all.iter().flat_map(|p| points(&p.series).map(|q| q.x).chain(bands(p)).collect::<Vec<_>>());
+    let x = match panel
+        .bands
+        .iter()
+        .map(|b| b.to)
+        .fold(None, |m: Option<f64>, v| Some(m.map_or(v, |m| m.max(v))))
+    {
         // A time axis ends with its last band: rounding it up would only waste room.
         Some(end) if end > 0.0 => Scale::exact((0.0, end), EDGES),
         _ => Scale::of(panel.x.mapping, xs, EDGES),
@@ -103,7 +106,14 @@ fn bands(svg: &mut Svg, panel: &Panel, frame: &Frame, is_first: bool) {
         let (shaded, to) = (place(b.shaded_from), place(b.to));
         if to - shaded > 0.5 {
             let (x, y, w, h) = (n(shaded), n(frame.top), n(to - shaded), n(frame.bottom - frame.top));
-            let place = [("class", "drain"), ("x", &x), ("y", &y), ("width", &w), ("height", &h), ("fill", "#f1f3f5")];
+            let place = [
+                ("class", "drain"),
+                ("x", &x),
+                ("y", &y),
+                ("width", &w),
+                ("height", &h),
+                ("fill", "#f1f3f5"),
+            ];
             svg.empty("rect", &place);
         }
         svg.line("rule", (to, frame.top), (to, frame.bottom), "#b6bec7", &[("stroke-dasharray", "2 3")]);
@@ -142,12 +152,19 @@ fn draw_series(svg: &mut Svg, series: &Series, index: usize, frame: &Frame) {
             mark::polyline(svg, series, &places, &tips);
         }
         for (point, at) in &drawn {
-            if let Some((low, high)) = point.whisker.and_then(|(l, h)| frame.y.place(l).zip(frame.y.place(h))) {
+            if let Some((low, high)) = point.whisker.and_then(|(l, h)| frame.y.place(l).zip(frame.y.place(h)))
+            {
                 mark::whisker(svg, series.variant, at.0, low, high);
             }
             // A stretch of a single point has no line to be seen by.
             if series.markers || drawn.len() == 1 {
-                mark::marker(svg, series.variant, *at, point.hollow, &format!("{}: {}", series.name, point.tip));
+                mark::marker(
+                    svg,
+                    series.variant,
+                    *at,
+                    point.hollow,
+                    &format!("{}: {}", series.name, point.tip),
+                );
             }
         }
     }

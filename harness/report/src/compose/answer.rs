@@ -51,7 +51,10 @@ fn kept_up(who: &str, plural: bool, capacity: &Capacity) -> String {
             format!("Up to {} {who} keep{s} up, at {} no longer.", words::rate(lower), words::rate(upper))
         }
         (Some(lower), None) => {
-            format!("Up to {}, the heaviest load tried, {who} keep{s} up: the capacity is higher.", words::rate(lower))
+            format!(
+                "Up to {}, the heaviest load tried, {who} keep{s} up: the capacity is higher.",
+                words::rate(lower)
+            )
         }
         (None, Some(upper)) => {
             let not = if plural { "do" } else { "does" };
@@ -153,7 +156,8 @@ fn one_cell(view: &View<'_>, cell: &CellAnalysis) -> String {
         Some(wait) => format!("{what} took {wait}"),
         None => format!("too few {what} came for a percentile"),
     };
-    let rate = cell.rates.completed.value.map_or(String::new(), |r| format!(", {} completed", words::rate(r)));
+    let rate =
+        cell.rates.completed.value.map_or(String::new(), |r| format!(", {} completed", words::rate(r)));
     let errors = match cell.errors() {
         0 => "none failed".to_owned(),
         n => format!("{} of {} did not end well", words::count(n), words::count(cell.tally.scheduled)),
@@ -174,7 +178,12 @@ fn accounts(view: &View<'_>) -> Option<String> {
         return None;
     }
     let n = words::count;
-    let rest = [("failed", all.failed), ("unfinished", all.unfinished), ("lost", all.lost), ("no longer watched", all.unobserved)];
+    let rest = [
+        ("failed", all.failed),
+        ("unfinished", all.unfinished),
+        ("lost", all.lost),
+        ("no longer watched", all.unobserved),
+    ];
     let rest: Vec<String> =
         rest.iter().filter(|(_, k)| *k > 0).map(|(what, k)| format!(", {} {what}", n(*k))).collect();
     let ledger = match &all.ledger {
@@ -182,7 +191,11 @@ fn accounts(view: &View<'_>) -> Option<String> {
         Some(_) => "; the target's own ledger does not agree",
         None => "",
     };
-    let duplicated = if all.duplicated > 0 { format!(", {} processed more than once", n(all.duplicated)) } else { String::new() };
+    let duplicated = if all.duplicated > 0 {
+        format!(", {} processed more than once", n(all.duplicated))
+    } else {
+        String::new()
+    };
     let verdict = if all.is_valid() { "All" } else { "Not all" };
     Some(format!(
         "{verdict} {} accepted jobs are accounted for: {} done{}{duplicated}{ledger}.",

@@ -134,7 +134,10 @@ fn accounts(view: &View<'_>) -> Table {
     let mut columns = vec![Column::text("cell")];
     columns.extend(ACCOUNTS.iter().map(|(name, hint, _)| Column::number(*name).hint(*hint)));
     columns.push(Column::text("target's ledger").hint("the target's own list of jobs, compared job by job"));
-    columns.push(Column::text("durability").hint("D0 memory, D1 survives a process crash, D2 a power loss, D3 replicated"));
+    columns.push(
+        Column::text("durability")
+            .hint("D0 memory, D1 survives a process crash, D2 a power loss, D3 replicated"),
+    );
     let row = |c: &CellAnalysis| {
         let a = c.facts.accounting.as_ref()?;
         let mut row = vec![Cell::head(view.cell_name(c))];

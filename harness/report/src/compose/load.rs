@@ -79,7 +79,11 @@ fn latency(view: &View<'_>) -> Figure {
     });
     let panel = Panel {
         x: load_axis(view),
-        y: Axis { label: "time from the intended start".into(), quantity: Quantity::Time, mapping: Mapping::Log },
+        y: Axis {
+            label: "time from the intended start".into(),
+            quantity: Quantity::Time,
+            mapping: Mapping::Log,
+        },
         series: series.collect(),
         identity: None,
         bands: Vec::new(),
@@ -136,7 +140,9 @@ fn latency_table(view: &View<'_>) -> Table {
     let row = |step: usize| {
         let mut row = vec![Cell::head(view.step(step))];
         row.extend(lines.iter().map(|line| {
-            let Some(c) = view.analysis.cell(CellId { variant: line.variant, step }) else { return Cell::new("") };
+            let Some(c) = view.analysis.cell(CellId { variant: line.variant, step }) else {
+                return Cell::new("");
+            };
             let l = if line.done { c.completion() } else { c.caller_wait() };
             let e = l.map_or(Estimate::unknown(0), |l| l.quantile(line.quantile));
             Cell::new(words::or_unknown(e.value, words::time))
@@ -151,9 +157,8 @@ fn latency_table(view: &View<'_>) -> Table {
 
 fn throughput(view: &View<'_>) -> Figure {
     let series = view.variants().map(|variant| {
-        let points = by_load(view, variant)
-            .into_iter()
-            .filter_map(|c| point(view, c, c.rates.completed, words::rate));
+        let points =
+            by_load(view, variant).into_iter().filter_map(|c| point(view, c, c.rates.completed, words::rate));
         Series {
             name: view.variant(variant).to_owned(),
             variant,
@@ -186,7 +191,8 @@ fn throughput(view: &View<'_>) -> Figure {
     Figure {
         id: "throughput-load",
         title: "Completed work against load".into(),
-        caption: "On the line the target keeps up; where a curve bends away from it, work is left over.".into(),
+        caption: "On the line the target keeps up; where a curve bends away from it, work is left over."
+            .into(),
         description: "Completed rate of each variant at each load; the table below has the figures.".into(),
         chart: Chart::Panels(vec![panel]),
         table: Table { caption: "Completed work against load".into(), columns, rows },
@@ -226,7 +232,14 @@ fn curves(view: &View<'_>, cell: &CellAnalysis) -> Vec<Series> {
         let curve = cell.curves.get(&metric)?;
         let points: Vec<Point> = curve.iter().map(|p| curve_point(p, cell)).collect();
         let name = format!("{name} {what}");
-        (!points.is_empty()).then(|| Series { name, variant: cell.id.variant, dash, heavy, markers: false, stretches: vec![points] })
+        (!points.is_empty()).then(|| Series {
+            name,
+            variant: cell.id.variant,
+            dash,
+            heavy,
+            markers: false,
+            stretches: vec![points],
+        })
     };
     drawn.into_iter().filter_map(series).collect()
 }
@@ -245,7 +258,11 @@ fn curve_point(p: &CurvePoint, cell: &CellAnalysis) -> Point {
         y: p.value,
         whisker: None,
         hollow: cell.stability.is_unstable(),
-        tip: format!("{} of the operations take at most {}", words::share(1.0 - p.above), words::time(p.value)),
+        tip: format!(
+            "{} of the operations take at most {}",
+            words::share(1.0 - p.above),
+            words::time(p.value)
+        ),
     }
 }
 
@@ -262,7 +279,11 @@ fn percentiles(view: &View<'_>, step: usize, series: Vec<Series>) -> Figure {
     let rows = longest.iter().enumerate().map(row).collect();
     let table = Table { caption: "Percentiles".into(), columns, rows };
     let panel = Panel {
-        x: Axis { label: "percentile, each further nine as wide".into(), quantity: Quantity::Percentile, mapping: Mapping::Nines },
+        x: Axis {
+            label: "percentile, each further nine as wide".into(),
+            quantity: Quantity::Percentile,
+            mapping: Mapping::Nines,
+        },
         y: Axis { label: "time".into(), quantity: Quantity::Time, mapping: Mapping::Log },
         series,
         identity: None,

@@ -29,7 +29,9 @@ fn method(view: &View<'_>) -> String {
     };
     let cells = match view.analysis.cells.len() {
         0 | 1 => "",
-        _ => " Each cell (a variant under a step's load) has a fresh target; the variants of a step follow one another, in alternating order.",
+        _ => {
+            " Each cell (a variant under a step's load) has a fresh target; the variants of a step follow one another, in alternating order."
+        }
     };
     format!(
         "{model}{cells} Percentiles are by nearest rank from HDR histograms with three significant digits, merged and never \

@@ -45,7 +45,8 @@ fn sections(view: &View<'_>) -> Vec<Section> {
         ("trust", "Trust: was the driver the bottleneck?", tables::trust(view)),
         ("method", "Method", method::blocks(view)),
     ];
-    let section = |(id, title, blocks): (&'static str, &str, Vec<_>)| Section { id, title: title.to_owned(), blocks };
+    let section =
+        |(id, title, blocks): (&'static str, &str, Vec<_>)| Section { id, title: title.to_owned(), blocks };
     all.into_iter().map(section).filter(|s| !s.blocks.is_empty()).collect()
 }
 
@@ -62,7 +63,10 @@ fn subtitle(run: &Run) -> String {
         Ending::Interrupted => ", interrupted",
         Ending::Aborted { .. } => ", stopped by a fault",
     };
-    format!("{} of {}, {cells}{ending}, seed {}, plimsoll {}", m.command, m.started_at, m.plan.seed, m.version)
+    format!(
+        "{} of {}, {cells}{ending}, seed {}, plimsoll {}",
+        m.command, m.started_at, m.plan.seed, m.version
+    )
 }
 
 /// A run with its analysis, and the names of its parts.

@@ -20,11 +20,17 @@ pub fn table(view: &View<'_>) -> Table {
             continue;
         }
         if heading.replace(row.measure.heading()) != Some(row.measure.heading()) {
-            rows.push(vec![Cell { text: heading_name(row.measure.heading()).into(), kind: CellKind::Group, ..Cell::default() }]);
+            rows.push(vec![Cell {
+                text: heading_name(row.measure.heading()).into(),
+                kind: CellKind::Group,
+                ..Cell::default()
+            }]);
         }
         rows.push(cells(view, row));
     }
-    let caption = "Percentiles are from the intended start; a figure after ± or in a hover is its 95 % interval.".into();
+    let caption =
+        "Percentiles are from the intended start; a figure after ± or in a hover is its 95 % interval."
+            .into();
     Table { caption, columns, rows }
 }
 
@@ -47,9 +53,9 @@ fn cells(view: &View<'_>, row: &Row) -> Vec<Cell> {
     let head = Cell { text: name, hint: hint.to_owned(), kind };
     let figure = |(variant, f): (usize, &Figure)| {
         let id = row.step.map(|step| CellId { variant, step });
-        let grows = id.and_then(|id| view.analysis.cell(id)).is_some_and(|c| {
-            grows(c, row.measure == Measure::CallerWait && waits_for_acceptance(c))
-        });
+        let grows = id
+            .and_then(|id| view.analysis.cell(id))
+            .is_some_and(|c| grows(c, row.measure == Measure::CallerWait && waits_for_acceptance(c)));
         shown(row.measure, f).marked(grows && matches!(f, Figure::Quantiles(..)))
     };
     std::iter::once(head).chain(row.figures.iter().enumerate().map(figure)).collect()
@@ -59,18 +65,29 @@ fn cells(view: &View<'_>, row: &Row) -> Vec<Cell> {
 fn is_minor(measure: Measure) -> bool {
     matches!(
         measure,
-        Measure::Utilisation | Measure::WaitGrowth | Measure::States | Measure::AttemptsPerJob | Measure::DriverCpuPerJob | Measure::Duplicates
+        Measure::Utilisation
+            | Measure::WaitGrowth
+            | Measure::States
+            | Measure::AttemptsPerJob
+            | Measure::DriverCpuPerJob
+            | Measure::Duplicates
     )
 }
 
 fn shown(measure: Measure, figure: &Figure) -> Cell {
-    let value = |e: &Estimate| Cell::new(words::or_unknown(e.value, in_unit(measure))).hint(words::support(e, in_unit(measure)));
+    let value = |e: &Estimate| {
+        Cell::new(words::or_unknown(e.value, in_unit(measure))).hint(words::support(e, in_unit(measure)))
+    };
     match figure {
         Figure::Unknown => Cell::new(UNKNOWN),
         Figure::Value(e) => value(e),
         Figure::Quantiles(p50, p99) => {
             let text = |e: &Estimate| words::or_unknown(e.value, words::time);
-            let hint = format!("p50: {}; p99: {}", words::support(p50, words::time), words::support(p99, words::time));
+            let hint = format!(
+                "p50: {}; p99: {}",
+                words::support(p50, words::time),
+                words::support(p99, words::time)
+            );
             Cell::new(format!("{} / {}", text(p50), text(p99))).hint(hint)
         }
         Figure::Bracket(Some(lower), Some(upper)) => {
@@ -101,22 +118,39 @@ fn in_unit(measure: Measure) -> fn(f64) -> String {
 /// A row's name, and what it means.
 fn label(measure: Measure) -> (&'static str, &'static str) {
     match measure {
-        Measure::CallerShare => ("caller blocked, share of the job", "mean wait of the caller ÷ mean time until the work is done"),
+        Measure::CallerShare => {
+            ("caller blocked, share of the job", "mean wait of the caller ÷ mean time until the work is done")
+        }
         Measure::SaturationRate => ("completed at saturation", "work done per second at the heaviest load"),
         Measure::Utilisation => ("workers busy", "busy time of the workers ÷ (workers × time)"),
-        Measure::CallerWait => ("caller waits, p50 / p99,", "intended start to the response, or to the acceptance of the job"),
-        Measure::Completion => ("work done, p50 / p99,", "intended start to the response, or to the job noticed as done"),
-        Measure::SustainedRate => ("keeps up with", "the highest rate kept up with and the lowest that was not: the capacity lies between"),
-        Measure::WaitGrowth => ("caller waits longer", "p99 of the caller's wait here ÷ at the lightest load"),
+        Measure::CallerWait => {
+            ("caller waits, p50 / p99,", "intended start to the response, or to the acceptance of the job")
+        }
+        Measure::Completion => {
+            ("work done, p50 / p99,", "intended start to the response, or to the job noticed as done")
+        }
+        Measure::SustainedRate => (
+            "keeps up with",
+            "the highest rate kept up with and the lowest that was not: the capacity lies between",
+        ),
+        Measure::WaitGrowth => {
+            ("caller waits longer", "p99 of the caller's wait here ÷ at the lightest load")
+        }
         Measure::RefusedShare => ("refused", "answers 429 and 503 ÷ scheduled"),
         Measure::BacklogSlope => ("backlog grows by", "work accepted or waiting, and not done"),
         Measure::DrainTime => ("drained after", "from the last arrival to the last work done"),
         Measure::ExchangesPerJob => ("HTTP exchanges per job", "requests, polls included, for each job done"),
-        Measure::CommitsPerJob => ("durable commits per job", "transactions brought to disk for each job done"),
+        Measure::CommitsPerJob => {
+            ("durable commits per job", "transactions brought to disk for each job done")
+        }
         Measure::AttemptsPerJob => ("attempts per job", "times a job was given to a worker"),
-        Measure::Duplicates => ("jobs processed twice", "processed or noticed more than once, in the whole run"),
+        Measure::Duplicates => {
+            ("jobs processed twice", "processed or noticed more than once, in the whole run")
+        }
         Measure::States => ("end states to handle", "outcomes a caller has to tell apart"),
-        Measure::NoticeDelay => ("noticed late by, p50 / p99,", "done to noticed by the driver: the price of polling"),
+        Measure::NoticeDelay => {
+            ("noticed late by, p50 / p99,", "done to noticed by the driver: the price of polling")
+        }
         Measure::DriverCpuPerJob => ("driver CPU per job", "CPU time of the driver for each job done"),
         Measure::TargetCpuPerJob => ("target CPU per job", "CPU time of the target for each job done"),
     }

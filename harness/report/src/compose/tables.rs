@@ -31,7 +31,8 @@ fn figures(view: &View<'_>) -> Table {
         Column::text("kept up"),
     ];
     columns.extend(QUANTILES.map(|q| {
-        Column::number(format!("wait {}", words::quantile(q))).hint("intended start to the response, or to the acceptance")
+        Column::number(format!("wait {}", words::quantile(q)))
+            .hint("intended start to the response, or to the acceptance")
     }));
     columns.push(Column::number("wait max"));
     columns.push(Column::number("done p50").hint("intended start to the work done"));
@@ -49,8 +50,9 @@ fn figure_row(view: &View<'_>, c: &CellAnalysis) -> Vec<Cell> {
     };
     let (wait, done) = (c.caller_wait(), c.completion());
     let offered = c.offered_rate.or(c.rates.scheduled.value);
-    let completed = Cell::new(words::or_unknown(c.rates.completed.value, |v| words::rate(v).replace("/s", "")))
-        .hint(words::support(&c.rates.completed, words::rate));
+    let completed =
+        Cell::new(words::or_unknown(c.rates.completed.value, |v| words::rate(v).replace("/s", "")))
+            .hint(words::support(&c.rates.completed, words::rate));
     let kept_up = match c.kept_up {
         KeptUp::Yes => "yes",
         KeptUp::No(_) => "no",
@@ -116,20 +118,25 @@ fn errors(view: &View<'_>) -> Table {
 pub fn trust(view: &View<'_>) -> Vec<Block> {
     let columns = vec![
         Column::text("cell"),
-        Column::text("generator-limited").hint("whether the figures say more about the driver than about the target"),
+        Column::text("generator-limited")
+            .hint("whether the figures say more about the driver than about the target"),
         Column::number("sent ÷ scheduled"),
         Column::number("lateness p50").hint("intended start to actual send"),
         Column::number("lateness p99"),
         Column::number("lateness max"),
         Column::number("driver CPU").hint("100 % is one core"),
-        Column::number("waited for a core").hint("time its threads were runnable and not running, of the cell's length"),
+        Column::number("waited for a core")
+            .hint("time its threads were runnable and not running, of the cell's length"),
         Column::text("Little's law").hint("mean number out = rate × mean time, within its tolerance"),
         Column::text("counts balance").hint("scheduled = sum of all outcomes"),
     ];
     let rows = view.analysis.cells.iter().map(|c| trust_row(view, c)).collect();
     let text = "A cell is generator-limited if a start was dropped, less than 99 % of the starts were sent, or the 99th \
                 percentile of the lateness exceeds 1 ms and 5 % of the caller's median wait. Its figures are then the driver's.";
-    vec![Block::Text(text.to_owned()), Block::Table(Table { caption: "The driver in each cell".into(), columns, rows })]
+    vec![
+        Block::Text(text.to_owned()),
+        Block::Table(Table { caption: "The driver in each cell".into(), columns, rows }),
+    ]
 }
 
 fn trust_row(view: &View<'_>, c: &CellAnalysis) -> Vec<Cell> {

@@ -87,7 +87,12 @@ fn lay_out<'a>(view: &View<'a>) -> (Vec<Band>, Vec<Shifted<'a>>) {
             cells.push(Shifted { cell, offset, moments });
         }
         let label = view.step(step).to_owned();
-        bands.push(Band { from: offset, to: offset + length, label, shaded_from: offset + arrivals.min(length) });
+        bands.push(Band {
+            from: offset,
+            to: offset + length,
+            label,
+            shaded_from: offset + arrivals.min(length),
+        });
         offset += length;
     }
     (bands, cells)
@@ -137,7 +142,8 @@ fn table(view: &View<'_>, cells: &[Shifted<'_>]) -> Table {
         Column::number("wait p50"),
         Column::number("wait p99"),
     ];
-    let all: Vec<(&Shifted<'_>, &Moment)> = cells.iter().flat_map(|c| c.moments.iter().map(move |m| (c, m))).collect();
+    let all: Vec<(&Shifted<'_>, &Moment)> =
+        cells.iter().flat_map(|c| c.moments.iter().map(move |m| (c, m))).collect();
     let row = |(c, m): &(&Shifted<'_>, &Moment)| {
         vec![
             Cell::head(view.variant(c.cell.id.variant)),
@@ -152,7 +158,9 @@ fn table(view: &View<'_>, cells: &[Shifted<'_>]) -> Table {
         ]
     };
     let caption = match all.len() {
-        n if n > MOST_ROWS => format!("Over time: the first {MOST_ROWS} of {n} intervals; all are in intervals.csv"),
+        n if n > MOST_ROWS => {
+            format!("Over time: the first {MOST_ROWS} of {n} intervals; all are in intervals.csv")
+        }
         _ => "Over time".to_owned(),
     };
     Table { caption, columns, rows: all.iter().take(MOST_ROWS).map(row).collect() }
@@ -166,10 +174,15 @@ pub fn sparks(view: &View<'_>) -> Vec<Spark> {
         let name = view.variant(variant);
         let cells = view.analysis.of_variant(variant);
         let (waits, out): (Vec<Option<f64>>, Vec<Option<f64>>) = if several {
-            cells.iter().map(|c| (c.caller_wait().and_then(Latency::p50), Some(c.stability.peak as f64))).unzip()
+            cells
+                .iter()
+                .map(|c| (c.caller_wait().and_then(Latency::p50), Some(c.stability.peak as f64)))
+                .unzip()
         } else {
             let moments = cells.first().and_then(|c| Some((c, view.run.cell(c.id)?)));
-            let moments = moments.map(|(c, raw)| timeline::of(view.run, raw, c.caller_metric(), 40)).unwrap_or_default();
+            let moments = moments
+                .map(|(c, raw)| timeline::of(view.run, raw, c.caller_metric(), 40))
+                .unwrap_or_default();
             moments.iter().map(|m| (m.caller_wait.p50, Some((m.in_flight + m.backlog) as f64))).unzip()
         };
         let over = if several { "by step" } else { "over time" };
@@ -181,7 +194,8 @@ pub fn sparks(view: &View<'_>) -> Vec<Spark> {
 
 fn spark(label: String, values: &[Option<f64>], log: bool, show: fn(f64) -> String) -> Option<Spark> {
     let known: Vec<f64> = values.iter().flatten().copied().collect();
-    let (low, high) = known.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+    let (low, high) =
+        known.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
     if known.len() < 2 {
         return None;
     }

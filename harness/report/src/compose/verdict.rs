@@ -15,11 +15,19 @@ pub fn verdict(view: &View<'_>) -> Verdict {
     let warnings = &view.analysis.warnings;
     let limited = warnings.iter().find(|w| matches!(w.kind, Kind::GeneratorLimited(_)));
     let (level, word, reason) = match warnings.first().map(|w| (w.kind.severity(), w)) {
-        Some((Severity::Severe, w)) => (Level::Severe, "not to be believed as it stands", format!("{}: {}", w.kind.title(), w.kind.detail())),
-        _ if limited.is_some() => {
-            (Level::Caution, "generator-limited", "some figures are the driver's and not the target's, see the warnings".to_owned())
+        Some((Severity::Severe, w)) => (
+            Level::Severe,
+            "not to be believed as it stands",
+            format!("{}: {}", w.kind.title(), w.kind.detail()),
+        ),
+        _ if limited.is_some() => (
+            Level::Caution,
+            "generator-limited",
+            "some figures are the driver's and not the target's, see the warnings".to_owned(),
+        ),
+        Some((Severity::Caution, w)) if ends_early(&w.kind) => {
+            (Level::Caution, ending_word(&w.kind), "it holds what was measured until then".to_owned())
         }
-        Some((Severity::Caution, w)) if ends_early(&w.kind) => (Level::Caution, ending_word(&w.kind), "it holds what was measured until then".to_owned()),
         _ => (Level::Good, "measured", sound(view)),
     };
     Verdict { level, word: word.to_owned(), reason }
@@ -38,7 +46,11 @@ fn sound(view: &View<'_>) -> String {
     let cells = &view.analysis.cells;
     let scheduled: u64 = cells.iter().map(|c| c.trust.scheduled).sum();
     let late = cells.iter().filter_map(|c| c.trust.lateness.as_ref()?.p99()).fold(0.0, f64::max);
-    let late = if late > 0.0 { format!(", the driver at most {} late at p99", words::time(late)) } else { String::new() };
+    let late = if late > 0.0 {
+        format!(", the driver at most {} late at p99", words::time(late))
+    } else {
+        String::new()
+    };
     format!("every one of {} scheduled starts is accounted for{late}", words::count(scheduled))
 }
 

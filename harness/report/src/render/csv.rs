@@ -34,10 +34,18 @@ pub fn summary(rows: &[Row]) -> String {
 
 /// Every interval of every cell.
 pub fn intervals(run: &Run, analysis: &Analysis) -> String {
-    let mut header: Vec<String> =
-        ["variant", "step", "start_s", "end_s", "stretch", "scheduled_per_s", "sent_per_s", "completed_per_s"]
-            .map(str::to_owned)
-            .into();
+    let mut header: Vec<String> = [
+        "variant",
+        "step",
+        "start_s",
+        "end_s",
+        "stretch",
+        "scheduled_per_s",
+        "sent_per_s",
+        "completed_per_s",
+    ]
+    .map(str::to_owned)
+    .into();
     header.extend(Outcome::ALL.map(|o| format!("{}_per_s", o.name())));
     let gauges = ["in_flight", "backlog", "wait_count", "wait_p50_s", "wait_p99_s", "wait_max_s"];
     header.extend(gauges.map(str::to_owned));
@@ -63,7 +71,8 @@ fn of_cell(run: &Run, analysis: &CellAnalysis) -> Vec<Vec<String>> {
 
 fn text(header: &[String], records: impl Iterator<Item = Vec<String>>) -> String {
     let mut csv = Writer::from_writer(Vec::new());
-    let written = csv.write_record(header).and_then(|()| records.into_iter().try_for_each(|r| csv.write_record(r)));
+    let written =
+        csv.write_record(header).and_then(|()| records.into_iter().try_for_each(|r| csv.write_record(r)));
     written.expect("writing to memory does not fail, and all records are as long as the header");
     let bytes = csv.into_inner().expect("writing to memory does not fail");
     String::from_utf8(bytes).expect("made of texts")

@@ -26,7 +26,8 @@ pub fn log(run: &Run) -> io::Result<String> {
                 let tag = tag(&format!("{place}/{}/{}", key.metric.name(), key.outcome.name()));
                 let length = interval.end.saturating_sub(interval.start).as_duration();
                 let start = Duration::from_nanos(interval.start.0);
-                log.write_histogram(&histogram.to_hdr(), start, length, Tag::new(&tag)).map_err(|e| io::Error::other(format!("{e:?}")))?;
+                log.write_histogram(&histogram.to_hdr(), start, length, Tag::new(&tag))
+                    .map_err(|e| io::Error::other(format!("{e:?}")))?;
             }
         }
     }

@@ -48,7 +48,12 @@ fn clean(text: &str) -> String {
 fn notices(document: &Document, paint: &Paint, most: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for n in &document.notices {
-        lines.push(paint.level(n.level, &paint.cut(&clean(&format!("{}: {} ({})", n.level.name(), n.title, n.detail)))));
+        lines.push(
+            paint.level(
+                n.level,
+                &paint.cut(&clean(&format!("{}: {} ({})", n.level.name(), n.title, n.detail))),
+            ),
+        );
     }
     if lines.len() > most {
         let left = lines.len() - most.saturating_sub(1);
@@ -67,7 +72,8 @@ fn scorecard(table: &Table, paint: &Paint) -> Vec<String> {
         _ => clean(&c.text),
     };
     let width = |i: usize| {
-        let cells = shown.iter().filter(|r| r.len() > 1).filter_map(|r| r.get(i)).map(|c| text(c).chars().count());
+        let cells =
+            shown.iter().filter(|r| r.len() > 1).filter_map(|r| r.get(i)).map(|c| text(c).chars().count());
         let head = table.columns.get(i).map_or(0, |c| c.label.chars().count());
         cells.chain([head]).max().unwrap_or(0)
     };
@@ -79,7 +85,8 @@ fn scorecard(table: &Table, paint: &Paint) -> Vec<String> {
         });
         paint.cut(&padded.collect::<Vec<_>>().join("  "))
     };
-    let mut lines = vec![paint.bold(&line(&table.columns.iter().map(|c| clean(&c.label)).collect::<Vec<_>>()))];
+    let mut lines =
+        vec![paint.bold(&line(&table.columns.iter().map(|c| clean(&c.label)).collect::<Vec<_>>()))];
     for row in &shown {
         match row.as_slice() {
             [only] => lines.push(paint.bold(&clean(&only.text))),
