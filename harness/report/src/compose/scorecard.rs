@@ -141,7 +141,7 @@ fn label(measure: Measure) -> (&'static str, &'static str) {
         Measure::DrainTime => ("drained after", "from the last arrival to the last work done"),
         Measure::ExchangesPerJob => ("HTTP exchanges per job", "requests, polls included, for each job done"),
         Measure::CommitsPerJob => {
-            ("durable commits per job", "transactions brought to disk for each job done")
+            ("queue commits per job", "durable transactions of the queue and job store for each job done")
         }
         Measure::AttemptsPerJob => ("attempts per job", "times a job was given to a worker"),
         Measure::Duplicates => {
