@@ -13,6 +13,7 @@ use crate::batch::mean_interval;
 use crate::estimate::{Estimate, ratio};
 use crate::latency::Latency;
 use crate::quantile::{CurvePoint, curve};
+use crate::scorecard::load_of;
 use crate::stability::{self, Stability};
 use crate::trust::Trust;
 use crate::window::{Window, is_finished};
@@ -271,6 +272,26 @@ fn kept_up(cell: &CellAnalysis, window: &Window<'_>) -> KeptUp {
         (_, true) => KeptUp::Unknown,
         (true, _) => KeptUp::Yes,
         (false, _) => KeptUp::No(reasons),
+    }
+}
+
+/// Errors that a variant makes at its lightest load already, such as declined payments, are not the
+/// load's: a heavier cell is held to fail by them only if their share more than doubles.
+pub(crate) fn excuse_standing_errors(run: &Run, cells: &mut [CellAnalysis]) {
+    let load = |c: &CellAnalysis| load_of(&run.manifest.plan.steps[c.id.step].load);
+    for variant in 0..run.manifest.plan.variants.len() {
+        let of_variant = cells.iter().filter(|c| c.id.variant == variant);
+        let lightest = of_variant.min_by(|a, b| load(a).total_cmp(&load(b)));
+        let Some(standing) = lightest.and_then(CellAnalysis::error_share) else { continue };
+        for cell in cells.iter_mut().filter(|c| c.id.variant == variant) {
+            if let KeptUp::No(reasons) = &mut cell.kept_up {
+                let excused = |s: f64| s <= 2.0 * standing + MAX_ERROR_SHARE;
+                reasons.retain(|r| !matches!(r, Shortfall::Errors(share) if excused(*share)));
+                if reasons.is_empty() {
+                    cell.kept_up = KeptUp::Yes;
+                }
+            }
+        }
     }
 }
 

@@ -58,7 +58,8 @@ pub struct Analysis {
 impl Analysis {
     /// Analyse a run; a pure function of it.
     pub fn of(run: &Run) -> Analysis {
-        let cells: Vec<CellAnalysis> = run.cells.iter().map(|c| CellAnalysis::of(run, c)).collect();
+        let mut cells: Vec<CellAnalysis> = run.cells.iter().map(|c| CellAnalysis::of(run, c)).collect();
+        cell::excuse_standing_errors(run, &mut cells);
         let capacities: Vec<Capacity> =
             (0..run.manifest.plan.variants.len()).map(|v| Capacity::of(run, &cells, v)).collect();
         let scorecard = Scorecard::of(run, &cells, &capacities);

@@ -56,16 +56,14 @@ pub fn seconds(i: &Interval) -> f64 {
     i.end.saturating_sub(i.start).as_secs_f64().max(1e-9)
 }
 
-/// When the arrivals of a cell ended: as told, or for a cell cut off by a kill, as far as its
-/// intervals go, and not beyond the plan.
+/// When the arrivals of a cell ended, since its origin: as told, or for a cell that was cut off, as
+/// far as its intervals go, and not beyond the plan.
 pub fn arrivals_end(run: &Run, cell: &Cell) -> Nanos {
-    match cell.facts.arrivals_end {
-        Nanos::ZERO => {
-            let last = cell.intervals.last().map_or(Nanos::ZERO, |i| i.end);
-            last.min(run.step(cell).load.duration())
-        }
-        told => told,
+    if is_finished(cell) {
+        return cell.facts.arrivals_end;
     }
+    let last = cell.intervals.last().map_or(Nanos::ZERO, |i| i.end);
+    last.min(run.step(cell).load.duration())
 }
 
 /// Whether the cell came to its end: facts are written with it.

@@ -18,6 +18,7 @@ pub fn sentences(view: &View<'_>) -> Vec<String> {
         all.extend(past_saturation(view));
         all.extend(same_capacity(view));
         all.extend(at_working_load(view));
+        all.extend(standing_errors(view));
     } else {
         let cells = &view.analysis.cells;
         all.extend(cells.iter().take(4).map(|c| one_cell(view, c)));
@@ -120,6 +121,24 @@ fn same_capacity(view: &View<'_>) -> Option<String> {
         _ => "Past",
     };
     Some(format!("{lesson} saturation {} (ratio {ratio:.2}).", words::list(&rates)))
+}
+
+/// What fails even while all is well.
+fn standing_errors(view: &View<'_>) -> Option<String> {
+    let step = view.analysis.scorecard.reference.usual()?;
+    let told: Vec<String> = view
+        .variants()
+        .filter_map(|variant| view.analysis.cell(CellId { variant, step }))
+        .filter(|c| c.errors() > 0)
+        .filter_map(|c| {
+            Some(format!(
+                "{} of the {} operations",
+                words::share(c.error_share()?),
+                view.variant(c.id.variant)
+            ))
+        })
+        .collect();
+    (!told.is_empty()).then(|| format!("At {}, {} did not end well.", view.step(step), words::list(&told)))
 }
 
 /// What the caller saves and pays while all is well.
