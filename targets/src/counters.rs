@@ -48,14 +48,21 @@ impl Counters {
         });
     }
 
-    /// Whole seconds until a job with `ahead` others before it should be done, rounded down, at
-    /// most 30: from the recent time of an attempt and the number of workers. 1 while unknown.
+    /// Whole seconds until a job with `ahead` others before it should be done, rounded down (0
+    /// under one second), at most 30: from the recent time of an attempt and the number of workers.
+    ///
+    /// 0 while no attempt has ended: pollers take it as their least wait, and a second made up
+    /// here would be measured as the delay of every first job.
     pub fn retry_after(&self, ahead: u64, workers: usize) -> u64 {
-        match self.mean_us.load(Ordering::Relaxed) {
-            0 => 1,
-            mean => (ahead + 1).saturating_mul(mean) / (workers as u64 * 1_000_000),
-        }
-        .min(30)
+        let mean = self.mean_us.load(Ordering::Relaxed);
+        let total = ahead.saturating_add(1).saturating_mul(mean);
+        (total / (workers as u64 * 1_000_000)).min(30)
+    }
+
+    /// The same for a caller that was refused, but at least 1: 0 would ask it to come straight
+    /// back to a queue that is still full.
+    pub fn retry_after_refusal(&self, ahead: u64, workers: usize) -> u64 {
+        self.retry_after(ahead, workers).max(1)
     }
 
     /// The members of `/v1/stats` that every shape has.
@@ -85,9 +92,13 @@ mod tests {
     #[test]
     fn retry_after_is_whole_seconds_rounded_down_and_capped() {
         let counters = Counters::default();
-        assert_eq!(counters.retry_after(0, 4), 1);
+        assert_eq!(counters.retry_after(0, 4), 0);
+        assert_eq!(counters.retry_after_refusal(0, 4), 1);
         counters.worked(20_000);
         assert_eq!(counters.retry_after(10, 4), 0);
+        assert_eq!(counters.retry_after(198, 4), 0, "0.995 s");
+        assert_eq!(counters.retry_after(199, 4), 1, "1 s");
+        assert_eq!(counters.retry_after_refusal(399, 4), 2);
         assert_eq!(counters.retry_after(399, 4), 2);
         assert_eq!(counters.retry_after(1_000_000, 4), 30);
     }

@@ -22,7 +22,7 @@
 //! | `GET /v1/jobs/{id}` | 200 with status, attempts, stamps, result or error; `Prefer: wait=N` waits |
 //! | `DELETE /v1/jobs/{id}` | 200 if cancelled in time, else 409 |
 //! | `GET /v1/queue` | depth and capacity |
-//! | `GET /v1/ledger` | every job accepted, a page at a time |
+//! | `GET /v1/ledger` | every job accepted, a page at a time; `evicted` counts those forgotten |
 //! | `GET /v1/effects/{peer}` | a peer's ledger: `smtp`, `gateway` or `webhook` |
 //! | `GET /v1/stats` | counts since the start |
 //! | `GET /healthz` | 200 |
@@ -30,7 +30,7 @@
 //! Sync failures: 502 if what failed may pass (an upstream answered "not now", or not at all);
 //! otherwise the caller's to know, in its own right: 401 wrong password, 402 declined, 422 bounced
 //! or refused by subscribers, 500 injected into work without an upstream. 503 always means that
-//! nothing was accepted.
+//! nothing was accepted; 500 with `store-failed`, that nobody knows, for the store itself failed.
 #![deny(missing_docs)]
 
 mod args;

@@ -1,5 +1,5 @@
 //! One contract, run by every queue backend, on a clock moved by hand.
-#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::time::Duration;
 

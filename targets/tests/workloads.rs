@@ -1,5 +1,5 @@
 //! Each workload end to end: the work was really done, and done once.
-#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
 

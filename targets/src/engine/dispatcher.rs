@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Engine;
 use crate::queue::AckOutcome;
 
-/// Most jobs leased ahead.
+/// Most jobs leased ahead, or the number of workers if that is more.
 const PREFETCH_MAX: usize = 512;
 /// Longest wait of one receive; only bounds how long a lost wake-up could last.
 const RECEIVE_WAIT: Duration = Duration::from_secs(1);
@@ -16,6 +16,8 @@ impl Engine {
     /// they emptied it although the queue had more: work shorter than a sync needs more ahead.
     pub(super) async fn dispatch(self: Arc<Self>) {
         let mut prefetch = self.policy.workers.max(2);
+        // More workers than that need at least one job each.
+        let prefetch_max = PREFETCH_MAX.max(prefetch);
         let mut queue_had_more = false;
         while !self.is_stopping() {
             let buffered = self.held().buffered();
@@ -27,7 +29,7 @@ impl Engine {
                 continue;
             }
             if buffered == 0 && queue_had_more {
-                prefetch = (prefetch * 2).min(PREFETCH_MAX);
+                prefetch = (prefetch * 2).min(prefetch_max);
             }
             let wanted = prefetch - buffered;
             let received = tokio::select! {

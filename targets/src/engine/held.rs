@@ -1,6 +1,6 @@
 //! What this process has under lease: jobs waiting in the buffer, and attempts in progress.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::queue::{Lease, Receipt};
 
@@ -79,8 +79,9 @@ impl Held {
 
     /// Buffered leases were extended to `expires_us`.
     pub fn extended(&mut self, receipts: &[Receipt], expires_us: u64) {
+        let receipts: HashSet<_> = receipts.iter().collect();
         for lease in &mut self.buffer {
-            if receipts.contains(&lease.receipt) {
+            if receipts.contains(&&lease.receipt) {
                 lease.expires_us = expires_us;
             }
         }

@@ -55,9 +55,10 @@ pub(crate) fn full(queue_depth: u64, retry_after: u64) -> Reply {
     with_retry_after(reply, retry_after)
 }
 
-/// 503: the store failed, and the server is stopping.
+/// 500: the store failed, and the server is stopping. Not 503, which promises that nothing was
+/// accepted: after a failed sync nobody knows.
 pub(crate) fn store_failed(error: &QueueError) -> Reply {
-    problem(StatusCode::SERVICE_UNAVAILABLE, "store-failed", &error.to_string(), json!({}))
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "store-failed", &error.to_string(), json!({}))
 }
 
 /// 409: the key's first request is not finished.

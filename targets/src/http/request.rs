@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use ::http::{HeaderMap, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::reply::{Reply, bad_request, problem};
 
 /// Largest body accepted.
 const BODY_MAX: usize = 64 * 1024;
+/// How much of a larger one is still read before it is refused.
+const DISCARD_MAX: usize = 1024 * 1024;
 /// Longest wait for a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest job key, in bytes.
@@ -71,16 +73,9 @@ pub(crate) async fn json_body(request: Request<Incoming>) -> Result<Value, Reply
         let detail = format!("the body is larger than {BODY_MAX} bytes");
         problem(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", &detail, json!({}))
     };
-    let body = request.into_body();
-    if body.size_hint().lower() > BODY_MAX as u64 {
-        return Err(too_large());
-    }
-    let read = Limited::new(body, BODY_MAX).collect();
-    let bytes = match tokio::time::timeout(BODY_TIMEOUT, read).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(too_large());
-        }
+    let bytes = match tokio::time::timeout(BODY_TIMEOUT, read(request.into_body())).await {
+        Ok(Ok(Some(bytes))) => bytes,
+        Ok(Ok(None)) => return Err(too_large()),
         Ok(Err(_)) => return Err(bad_request("the body ended early")),
         Err(_) => {
             let detail = "the body took too long";
@@ -92,6 +87,28 @@ pub(crate) async fn json_body(request: Request<Incoming>) -> Result<Value, Reply
         Ok(_) => Err(bad_request("the body must be a JSON object")),
         Err(error) => Err(bad_request(&format!("the body is not JSON: {error}"))),
     }
+}
+
+/// The body; `None` if it is larger than [`BODY_MAX`].
+///
+/// A little more than that is read and thrown away: closing with bytes unread resets the
+/// connection, and the client might never see why.
+async fn read(mut body: Incoming) -> Result<Option<Vec<u8>>, hyper::Error> {
+    let mut bytes = Vec::new();
+    let mut size = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        size += data.len();
+        if size <= BODY_MAX {
+            bytes.extend_from_slice(&data);
+        } else {
+            bytes = Vec::new();
+        }
+        if size > DISCARD_MAX {
+            break;
+        }
+    }
+    Ok((size <= BODY_MAX).then_some(bytes))
 }
 
 /// The job's key: the body's `key`, else `Idempotency-Key`, else `made`.

@@ -18,6 +18,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::error::Error;
 
+/// Most bytes buffered for a connection, a request's headers included.
+const BUFFER_MAX: usize = 64 * 1024;
+
 /// An answer, or the wish to drop the connection without one.
 pub(crate) type Answer = Result<Response<Full<Bytes>>, Dropped>;
 
@@ -98,7 +101,9 @@ where
 {
     // Without it a small answer may wait 40 ms for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(handler));
+    let connection = http1::Builder::new()
+        .max_buf_size(BUFFER_MAX)
+        .serve_connection(TokioIo::new(stream), service_fn(handler));
     tokio::pin!(connection);
     // Errors are the client's doing (gone, malformed) or a fault dropped on purpose.
     tokio::select! {

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::faults::{Fault, Faults};
-use super::ledger::Ledger;
+use super::ledger::{ID_MAX, Ledger};
 use crate::http::reply::{json_response, problem};
 use crate::http::server::{Answer, Dropped};
 use crate::pause::pause_until;
@@ -22,7 +23,8 @@ use crate::pause::pause_until;
 struct Charge {
     calls: u64,
     busy: bool,
-    body: Option<Bytes>,
+    /// Of the first body: a body itself, kept for every key, would be memory without much bound.
+    digest: Option<[u8; 32]>,
     charged: bool,
 }
 
@@ -98,6 +100,10 @@ impl Gateway {
             let detail = "Idempotency-Key is required";
             return Ok(problem(StatusCode::BAD_REQUEST, "key-missing", detail, json!({})));
         };
+        if key.len() > ID_MAX {
+            let detail = format!("Idempotency-Key is longer than {ID_MAX} bytes");
+            return Ok(problem(StatusCode::BAD_REQUEST, "key-invalid", &detail, json!({})));
+        }
         match Limited::new(request.into_body(), 64 * 1024).collect().await {
             Ok(body) => self.charge(&key, body.to_bytes()).await,
             Err(_) => Err(Dropped),
@@ -136,9 +142,10 @@ impl Gateway {
     }
 
     fn begin(&self, key: &str, body: &Bytes) -> Begin {
+        let digest = Sha256::digest(body).into();
         self.ledger.update(key, |charge| {
             charge.calls += 1;
-            if charge.body.get_or_insert_with(|| body.clone()) != body {
+            if *charge.digest.get_or_insert(digest) != digest {
                 Begin::Mismatch
             } else if charge.charged {
                 Begin::Replay

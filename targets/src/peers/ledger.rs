@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 /// Entries kept; beyond it the oldest are dropped and counted.
 const ENTRIES_MAX: usize = 1_000_000;
+/// Longest id a peer takes, in bytes: with [`ENTRIES_MAX`] it bounds a ledger's memory.
+pub(super) const ID_MAX: usize = 256;
 
 #[derive(Default)]
 struct Inner<T> {

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::faults::{Fault, Faults};
-use super::ledger::Ledger;
+use super::ledger::{ID_MAX, Ledger};
 use super::smtp_session::{Handler, Message, Verdict, talk};
 use crate::http::server::Shutdown;
 use crate::pause::pause_until;
@@ -94,6 +94,9 @@ impl Handler for Sink {
         else {
             return Verdict { code: 554, text: "5.6.0 no key header and no Message-ID" };
         };
+        if key.len() > ID_MAX {
+            return Verdict { code: 554, text: "5.6.0 the key is longer than 256 bytes" };
+        }
         let call = self.ledger.update(&key, |calls| {
             *calls += 1;
             *calls

@@ -363,7 +363,7 @@ impl JobStore for MemoryQueue {
 
     async fn ledger(&self, after: u64, limit: usize) -> Result<Vec<LedgerEntry>, QueueError> {
         let inner = self.lock()?;
-        let known = (after + 1..=inner.last_seq).filter_map(|seq| inner.entries.get(&seq));
+        let known = (after.saturating_add(1)..=inner.last_seq).filter_map(|seq| inner.entries.get(&seq));
         let entry = |e: &Entry| LedgerEntry {
             seq: e.record.seq,
             key: e.record.key.clone(),
@@ -372,6 +372,11 @@ impl JobStore for MemoryQueue {
             processed: e.processed,
         };
         Ok(known.take(limit).map(entry).collect())
+    }
+
+    fn evicted(&self) -> u64 {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.last_seq - inner.entries.len() as u64
     }
 
     async fn ended(&self) -> Result<(u64, u64, u64), QueueError> {

@@ -92,6 +92,12 @@ pub trait JobStore: Send + Sync {
     /// Up to `limit` entries with `seq > after`, in acceptance order.
     async fn ledger(&self, after: u64, limit: usize) -> Result<Vec<LedgerEntry>, QueueError>;
 
+    /// Finished jobs whose records were dropped, so that the ledger no longer lists them; 0 for a
+    /// store that keeps all.
+    fn evicted(&self) -> u64 {
+        0
+    }
+
     /// Jobs by state, terminal ones included: `(succeeded, failed, cancelled)`.
     async fn ended(&self) -> Result<(u64, u64, u64), QueueError>;
 

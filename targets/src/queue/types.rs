@@ -1,5 +1,6 @@
 //! The words of the trade: what is enqueued, leased, acked and recorded.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -62,8 +63,8 @@ pub struct QueueConfig {
     pub retain: usize,
 }
 
-/// A job as handed to `enqueue`.
-#[derive(Clone, Debug)]
+/// A job as handed to `enqueue`. Its `Debug` leaves out the payload, which may hold a password.
+#[derive(Clone)]
 pub struct NewJob {
     /// The client's key; at most one job of a store carries it.
     pub key: String,
@@ -75,6 +76,13 @@ pub struct NewJob {
     pub traceparent: Option<String>,
     /// When the request was received.
     pub received_us: u64,
+}
+
+impl fmt::Debug for NewJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, received_us, .. } = self;
+        f.debug_struct("NewJob").field("key", key).field("received_us", received_us).finish_non_exhaustive()
+    }
 }
 
 impl NewJob {
@@ -113,8 +121,8 @@ pub struct Receipt {
     pub token: u64,
 }
 
-/// A job under lease.
-#[derive(Clone, Debug)]
+/// A job under lease. Its `Debug` leaves out the payload, which may hold a password.
+#[derive(Clone)]
 pub struct Lease {
     /// To ack, nack or extend with.
     pub receipt: Receipt,
@@ -130,6 +138,17 @@ pub struct Lease {
     pub attempt: u32,
     /// When the lease runs out unless extended.
     pub expires_us: u64,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { receipt, key, attempt, .. } = self;
+        f.debug_struct("Lease")
+            .field("receipt", receipt)
+            .field("key", key)
+            .field("attempt", attempt)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a job ended, for good.

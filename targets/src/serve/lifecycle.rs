@@ -101,9 +101,10 @@ async fn finish(
 ) {
     let (Mode::Queued(queued), Some(running)) = (&service.mode, running) else {
         if tokio::time::timeout_at(deadline, serving).await.is_err() {
-            let left = service.counters.accepted.get()
-                - service.counters.succeeded.get()
-                - service.counters.failed.get();
+            let left = match &service.mode {
+                Mode::Sync(sync) => sync.waiting() + sync.working(),
+                Mode::Queued(_) => 0,
+            };
             eprintln!("warning: {left} requests were cut off by the drain time-out");
         }
         return;

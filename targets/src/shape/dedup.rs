@@ -35,6 +35,8 @@ struct Inner {
     entries: HashMap<String, Entry>,
     order: VecDeque<(u64, String)>,
     last_place: u64,
+    /// Keys accepted, but no longer remembered.
+    evicted: u64,
 }
 
 /// What a key was found to be.
@@ -118,7 +120,7 @@ impl Dedup {
         let mut jobs = Vec::new();
         for (place, key) in inner.order.iter().skip(start) {
             if jobs.len() == limit {
-                return json!({"jobs": jobs, "next": last});
+                return json!({"jobs": jobs, "next": last, "evicted": inner.evicted});
             }
             last = *place;
             // A key forgotten and used again stands at its later place only.
@@ -126,7 +128,7 @@ impl Dedup {
                 jobs.push(json!([key, e.label, e.attempts, e.processed]));
             }
         }
-        json!({"jobs": jobs, "next": null})
+        json!({"jobs": jobs, "next": null, "evicted": inner.evicted})
     }
 }
 
@@ -135,15 +137,20 @@ impl Inner {
         while self.order.len() > REMEMBERED {
             let Some((place, key)) = self.order.pop_front() else { return };
             let known = self.entries.get(&key).filter(|entry| entry.place == place);
-            match known.map(|entry| matches!(entry.stage, Stage::Running)) {
-                // Still running: it keeps its memory, at the end of the line.
-                Some(true) if self.entries.len() < 2 * REMEMBERED => {
-                    self.order.push_back((place, key));
-                    return;
+            let Some(running) = known.map(|entry| matches!(entry.stage, Stage::Running)) else { continue };
+            if running && self.entries.len() < 2 * REMEMBERED {
+                // It keeps its memory at the end of the line, and with a new place: pages are
+                // found by bisection, which needs places in order.
+                self.last_place += 1;
+                let last = self.last_place;
+                if let Some(entry) = self.entries.get_mut(&key) {
+                    entry.place = last;
                 }
-                Some(_) => drop(self.entries.remove(&key)),
-                None => {}
+                self.order.push_back((last, key));
+                return;
             }
+            self.entries.remove(&key);
+            self.evicted += 1;
         }
     }
 }
@@ -182,6 +189,29 @@ mod tests {
             dedup.finish(&key, 200, Value::Null, false);
         }
         assert_eq!(dedup.lock().entries.len(), REMEMBERED);
+        assert_eq!(dedup.page(0, 1)["evicted"], 10);
         assert_eq!(dedup.begin("0", [0; 32]), Begin::Fresh(1));
+    }
+
+    #[test]
+    fn a_long_running_key_outlives_the_others_and_pages_stay_whole() {
+        let dedup = Dedup::default();
+        dedup.begin("slow", [0; 32]);
+        for i in 0..REMEMBERED + 10 {
+            let key = i.to_string();
+            dedup.begin(&key, [0; 32]);
+            dedup.finish(&key, 200, Value::Null, false);
+        }
+        assert_eq!(dedup.begin("slow", [0; 32]), Begin::Running);
+        let (mut after, mut lines) = (0, 0);
+        loop {
+            let page = dedup.page(after, 1000);
+            lines += page["jobs"].as_array().unwrap().len();
+            match page["next"].as_u64() {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        assert_eq!(lines, dedup.lock().entries.len());
     }
 }

@@ -97,7 +97,7 @@ impl QueuedShape {
         match self.engine.backend.depth().await {
             Ok(depth) => {
                 let waiting = depth.ready + depth.delayed;
-                full(waiting, self.engine.counters.retry_after(waiting, self.workers).max(1))
+                full(waiting, self.engine.counters.retry_after_refusal(waiting, self.workers))
             }
             Err(error) => store_failed(&error),
         }
@@ -114,8 +114,9 @@ impl QueuedShape {
                     let reply = json_response(StatusCode::OK, &self.document(&record));
                     return applied(reply, Prefer { respond_async: false, ..prefer });
                 }
-                Ok(_) => {}
-                Err(error) => return store_failed(&error),
+                // The job is durable whatever became of waiting for it: any other answer than 202
+                // would deny a job that will be worked on.
+                Ok(_) | Err(_) => {}
             }
         }
         let id = self.id(seq);
@@ -167,7 +168,7 @@ impl QueuedShape {
         let next = entries.last().filter(|_| entries.len() == limit).map(|entry| entry.seq);
         let jobs: Vec<_> =
             entries.iter().map(|e| json!([e.key, e.state.label(), e.attempts, e.processed])).collect();
-        Ok(json!({"jobs": jobs, "next": next}))
+        Ok(json!({"jobs": jobs, "next": next, "evicted": self.engine.backend.evicted()}))
     }
 
     fn document(&self, record: &JobRecord) -> Value {

@@ -102,7 +102,7 @@ impl SyncShape {
             self.dedup.forget(&submission.key);
             self.counters.refused.add(1);
             let depth = self.waiting();
-            return full(depth, self.counters.retry_after(depth, self.workers).max(1));
+            return full(depth, self.counters.retry_after_refusal(depth, self.workers));
         }
         self.counters.accepted.add(1);
         let mut stay = Stay { shape: Arc::clone(self), key: submission.key.clone(), begun: false };

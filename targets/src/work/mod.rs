@@ -13,8 +13,8 @@ use ::http::{HeaderName, HeaderValue};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-/// What a worker is given.
-#[derive(Clone, Debug)]
+/// What a worker is given. No `Debug`: the payload may hold a password.
+#[derive(Clone)]
 pub(crate) struct Job {
     /// The client's key: what service times, faults and idempotency hang on.
     pub key: String,
