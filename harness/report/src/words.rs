@@ -24,7 +24,7 @@ pub fn number(v: f64) -> String {
 fn thousands(digits: &str) -> String {
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);
@@ -72,7 +72,7 @@ pub fn share(v: f64) -> String {
         p if p > 0.0 && p < 0.01 => return "<\u{a0}0.01\u{a0}%".to_owned(),
         // Never rounded up to everything.
         p if p < 100.0 && p > 99.99 => return ">\u{a0}99.99\u{a0}%".to_owned(),
-        p if p >= 99.0 && p < 100.0 => format!("{p:.2}"),
+        p if (99.0..100.0).contains(&p) => format!("{p:.2}"),
         p => number(round3(p)),
     };
     format!("{text}\u{a0}%")

@@ -165,6 +165,9 @@ pub struct DotRow {
     pub tip: String,
 }
 
+/// How many colours variants have before they repeat.
+pub const COLOURS: usize = mark::COLOURS.len();
+
 /// Width of every chart, px.
 pub const WIDTH: f64 = 920.0;
 

@@ -54,7 +54,7 @@ impl Scale {
             _ => (self.domain.0.log10(), self.domain.1.log10(), v.log10()),
         };
         let share = (v - a) / (b - a);
-        share.is_finite().then(|| self.range.0 + share * (self.range.1 - self.range.0))
+        share.is_finite().then_some(self.range.0 + share * (self.range.1 - self.range.0))
     }
 
     /// Its ticks, about `most` at the most.
