@@ -54,7 +54,7 @@ fn post_and_kill(server: &mut Server, sink: &Server, round: usize) -> Vec<String
         || client.send("GET", "/v1/stats", &[], "").json()["peers"]["smtp_delivered"].as_u64().unwrap();
     // In the middle of work, whatever the machine's speed.
     let before = delivered();
-    eventually("some work", || delivered() >= before + 30);
+    eventually("some work", || delivered() >= before + 50);
     server.kill();
     lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect()
 }
@@ -261,12 +261,18 @@ fn eventually_more(count: &mut impl FnMut() -> f64, least: f64) -> f64 {
 
 #[test]
 fn a_queue_takes_nothing_from_capacity() {
-    let args = ["--service-time", "20ms", "--workers", "4", "--queue-capacity", "50"];
+    let args = ["--service-time", "40ms", "--workers", "4", "--queue-capacity", "50"];
     let rate = |shape| {
         let server = Server::start(&[&["synthetic", "--shape", shape], &args[..]].concat());
-        completed(&server, 16, Duration::from_secs(3))
+        completed(&server, 12, Duration::from_secs(4))
     };
-    let (sync, queued) = (rate("sync"), rate("queued"));
+    // Side by side, so that whatever else the machine does falls on both. The work is sleep: they
+    // do not take it from each other.
+    let (sync, queued) = std::thread::scope(|scope| {
+        let sync = scope.spawn(|| rate("sync"));
+        let queued = rate("queued");
+        (sync.join().unwrap(), queued)
+    });
     let ratio = queued / sync;
     println!("sync {sync:.1}/s, queued {queued:.1}/s, ratio {ratio:.4}");
     assert!((0.9..=1.1).contains(&ratio), "sync {sync:.1}/s, queued {queued:.1}/s: {ratio:.3}");
