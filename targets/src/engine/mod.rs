@@ -34,6 +34,10 @@ pub(crate) use worker::Report;
 /// Most reports waiting to be acked; a worker that meets a full channel waits.
 const REPORTS_MAX: usize = 1024;
 
+/// How often a waiter looks without having been called: nobody rings for a job that the store
+/// itself ended, because its last lease ran out.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// How jobs are delivered and retried.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
@@ -60,6 +64,25 @@ pub(crate) struct Engine {
     stopping: watch::Sender<bool>,
     ended: Mutex<HashMap<u64, Arc<Notify>>>,
     failed: watch::Sender<Option<QueueError>>,
+}
+
+/// Somebody who waits for a job's end, even if only until the caller disconnects.
+struct Listener<'a> {
+    engine: &'a Engine,
+    seq: u64,
+    bell: Arc<Notify>,
+}
+
+impl Drop for Listener<'_> {
+    /// Takes the bell down unless somebody else waits by it: the map holds only bells in use.
+    fn drop(&mut self) {
+        let mut bells = self.engine.bells();
+        // Once rung it is out of the map, and the one found there is a later listener's.
+        let ours = bells.get(&self.seq).is_some_and(|bell| Arc::ptr_eq(bell, &self.bell));
+        if ours && Arc::strong_count(&self.bell) <= 2 {
+            bells.remove(&self.seq);
+        }
+    }
 }
 
 /// What [`Engine::start`] set going.
@@ -188,43 +211,40 @@ impl Engine {
         Ok(Some(record))
     }
 
-    /// Waits until the job has ended, at most `time`. Returns its record as it is then.
+    /// Waits until the job has ended, at most `time`. Returns its record as it is then. Cancel-safe.
     pub async fn wait(&self, seq: u64, time: Duration) -> Result<Option<JobRecord>, QueueError> {
         let deadline = Instant::now() + time;
         loop {
-            let bell = {
-                let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-                Arc::clone(ended.entry(seq).or_default())
-            };
-            let rung = bell.notified();
+            let listener = self.listen(seq);
+            let rung = listener.bell.notified();
             tokio::pin!(rung);
             // Registered before looking, or an end in between would be missed.
             rung.as_mut().enable();
             let record = self.job(seq).await?;
             let over = record.as_ref().is_none_or(|record| record.state.is_terminal());
-            if over || self.is_stopping() || Instant::now() >= deadline {
-                self.forget_bell(seq, &bell);
+            let now = Instant::now();
+            if over || self.is_stopping() || now >= deadline {
                 return Ok(record);
             }
             tokio::select! {
                 () = rung => {}
                 () = self.stopped() => {}
-                () = tokio::time::sleep_until(deadline) => {}
+                () = tokio::time::sleep_until(deadline.min(now + LOOK_AGAIN)) => {}
             }
         }
     }
 
-    /// Removes the bell unless somebody else waits by it: the map holds only bells in use.
-    fn forget_bell(&self, seq: u64, bell: &Arc<Notify>) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::strong_count(bell) <= 2 {
-            ended.remove(&seq);
-        }
+    fn bells(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Notify>>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listen(&self, seq: u64) -> Listener<'_> {
+        let bell = Arc::clone(self.bells().entry(seq).or_default());
+        Listener { engine: self, seq, bell }
     }
 
     fn ring(&self, seq: u64) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bell) = ended.remove(&seq) {
+        if let Some(bell) = self.bells().remove(&seq) {
             bell.notify_waiters();
         }
     }
@@ -268,5 +288,78 @@ impl Engine {
     /// Jobs ahead of `seq`, by the last one taken up: jobs are taken up in order.
     pub fn ahead(&self, seq: u64) -> u64 {
         seq.saturating_sub(self.held().last_taken + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::memory::MemoryQueue;
+    use crate::queue::{NewJob, QueueConfig};
+    use crate::work::{Job, WorkError};
+
+    struct Nothing;
+
+    #[async_trait::async_trait]
+    impl Work for Nothing {
+        fn validate(&self, _body: &Value) -> Result<(), String> {
+            Ok(())
+        }
+
+        async fn perform(&self, _job: &Job) -> Result<Value, WorkError> {
+            Ok(Value::Null)
+        }
+    }
+
+    /// An engine without workers, and one job in its queue.
+    async fn idle() -> Arc<Engine> {
+        let config = QueueConfig { capacity: 10, max_attempts: 3, retain: 10 };
+        let clock = Clock::manual(1_000_000);
+        let policy = Policy {
+            workers: 1,
+            seed: 1,
+            backoff: Duration::ZERO,
+            backoff_max: Duration::ZERO,
+            visibility: Duration::from_secs(30),
+            extend_leases: true,
+        };
+        let queue = Arc::new(MemoryQueue::new(config, clock.clone(), 1));
+        let engine = Engine::new(queue, Arc::new(Nothing), policy, Arc::default(), clock);
+        let job = NewJob {
+            key: "k".to_owned(),
+            payload: "{}".to_owned(),
+            progress: None,
+            traceparent: None,
+            received_us: 1,
+        };
+        engine.backend.enqueue(vec![job]).await.unwrap();
+        engine
+    }
+
+    #[tokio::test]
+    async fn a_waiter_that_leaves_takes_down_only_its_own_bell() {
+        let engine = idle().await;
+        let long = Duration::from_secs(60);
+        let stays = tokio::spawn({
+            let engine = Arc::clone(&engine);
+            async move { engine.wait(1, long).await }
+        });
+        tokio::task::yield_now().await;
+        // Disconnected in the middle, and timed out.
+        let _ = tokio::time::timeout(Duration::from_millis(5), engine.wait(1, long)).await;
+        engine.wait(1, Duration::from_millis(5)).await.unwrap();
+        assert_eq!(engine.bells().len(), 1);
+        assert_eq!(engine.cancel(1).await.unwrap(), Cancelled::Done);
+        let told = tokio::time::timeout(Duration::from_secs(2), stays).await.unwrap().unwrap();
+        assert_eq!(told.unwrap().unwrap().state, State::Cancelled);
+        assert!(engine.bells().is_empty());
+    }
+
+    #[tokio::test]
+    async fn no_bell_is_left_by_a_caller_that_disconnected() {
+        let engine = idle().await;
+        let wait = engine.wait(1, Duration::from_secs(60));
+        assert!(tokio::time::timeout(Duration::from_millis(5), wait).await.is_err());
+        assert!(engine.bells().is_empty());
     }
 }
