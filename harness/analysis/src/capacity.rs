@@ -26,14 +26,17 @@ pub struct Capacity {
     pub saturation: Option<Estimate>,
     /// The step of `saturation`.
     pub saturation_step: Option<usize>,
+    /// The heaviest rate above `lower` that can't be judged, if no failure lies above `lower`: then
+    /// nothing is known of the loads between.
+    pub unjudged: Option<f64>,
     /// A higher rate was kept up with after a lower one was not: the smaller bound stands.
     pub inverted: bool,
 }
 
 impl Capacity {
     /// Of one variant, from its open-model cells. A load inversion is treated conservatively, as RFC
-    /// 9971 does: the lower bound stays below the lowest failure. A cell whose driver was late is
-    /// left out, since its failure would not be the target's.
+    /// 9971 does: the lower bound stays below the lowest failure. A cell that can't be
+    /// judged is left out.
     pub fn of(run: &Run, cells: &[CellAnalysis], variant: usize) -> Self {
         let mut judged: Vec<(f64, CellId, &CellAnalysis)> = cells
             .iter()
@@ -51,8 +54,12 @@ impl Capacity {
                 (KeptUp::No(_), None) => {
                     (capacity.upper, capacity.upper_step) = (Some(*rate), Some(id.step));
                 }
+                (KeptUp::Unknown, None) => capacity.unjudged = Some(*rate),
                 _ => (),
             }
+        }
+        if capacity.upper.is_some() || capacity.unjudged < capacity.lower {
+            capacity.unjudged = None;
         }
         if let Some((_, id, cell)) = judged.last().filter(|(.., c)| matches!(c.kept_up, KeptUp::No(_))) {
             capacity.saturation = Some(cell.rates.completed);

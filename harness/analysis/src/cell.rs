@@ -267,11 +267,14 @@ fn kept_up(cell: &CellAnalysis, window: &Window<'_>) -> KeptUp {
     if let Some(share) = cell.error_share().filter(|s| *s > MAX_ERROR_SHARE) {
         reasons.push(Shortfall::Errors(share));
     }
-    // A late driver offered another load than it says: its failures are not the target's.
-    match (reasons.is_empty(), cell.trust.is_late()) {
-        (_, true) => KeptUp::Unknown,
+    // A late driver offers its starts in bunches, which is harder on the target, not easier: what was
+    // kept up with all the same was kept up with, and outstanding work counts only what was sent. A
+    // deficit or an error alone may be the driver's.
+    let unstable = reasons.iter().any(|r| matches!(r, Shortfall::Unstable(_)));
+    match (reasons.is_empty(), cell.trust.is_late() && !unstable) {
         (true, _) => KeptUp::Yes,
-        (false, _) => KeptUp::No(reasons),
+        (false, true) => KeptUp::Unknown,
+        (false, false) => KeptUp::No(reasons),
     }
 }
 

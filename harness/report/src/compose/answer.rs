@@ -51,6 +51,12 @@ fn kept_up(who: &str, plural: bool, capacity: &Capacity) -> String {
         (Some(lower), Some(upper)) => {
             format!("Up to {} {who} keep{s} up, at {} no longer.", words::rate(lower), words::rate(upper))
         }
+        (Some(lower), None) if capacity.unjudged.is_some() => {
+            format!(
+                "Up to {} {who} keep{s} up; heavier loads can't be judged from this run.",
+                words::rate(lower)
+            )
+        }
         (Some(lower), None) => {
             format!(
                 "Up to {}, the heaviest load tried, {who} keep{s} up: the capacity is higher.",
