@@ -36,7 +36,7 @@ pub enum Command {
     /// Perform a test of several variants, such as sync and queued, and compare them
     Compare(RunArgs),
     /// Start a bundled target server
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Rebuild every output of a run from its directory
     Report(ReportArgs),
     /// Check a test and print the full plan, every default filled in; sends nothing

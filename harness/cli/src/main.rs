@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let ended = match args::Args::parse().command {
         Command::Run(args) => commands::run::run(&args),
         Command::Compare(args) => commands::run::compare(&args),
-        Command::Serve(args) => commands::serve(args),
+        Command::Serve(args) => commands::serve(*args),
         Command::Report(args) => commands::report::report(&args),
         Command::Validate(args) => commands::validate(&args),
         Command::Init(args) => commands::init(&args),
