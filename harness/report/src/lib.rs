@@ -2,7 +2,7 @@
 //!
 //! # Brief overview
 //!
-//! [`compose`] turns a [`Run`] into a [`Document`]: a verdict, an answer in words, warnings with
+//! [`compose()`] turns a [`Run`] into a [`Document`]: a verdict, an answer in words, warnings with
 //! remedies, and sections of tables and figures. Everything is decided there, once: the renderers
 //! ([`html`], [`terminal`], and the files of [`write_all`]) compute no figure, so that no two outputs
 //! can disagree. Charts are small SVG drawings of our own ([`chart`]), readable without scripts and
