@@ -4,6 +4,7 @@ use plimsoll_model::artefact::Cell;
 use plimsoll_model::histogram::LatencyHistogram;
 use plimsoll_model::interval::SeriesKey;
 use plimsoll_model::sample::{Metric, Outcome, Phase};
+use plimsoll_model::time::Nanos;
 
 use crate::batch::{mean, sd};
 use crate::cell::CellAnalysis;
@@ -13,6 +14,9 @@ use crate::window::Window;
 
 /// Least share of the scheduled starts that must have been sent.
 pub const MIN_SENT_SHARE: f64 = 0.99;
+
+/// Fewest late starts that matter.
+pub const MIN_LATE: u64 = 3;
 
 /// Lateness that never matters, seconds.
 pub const LATENESS_FLOOR: f64 = 0.001;
@@ -122,9 +126,13 @@ fn limits(trust: &Trust, analysis: &CellAnalysis, late: &LatencyHistogram, is_op
     }
     let wait = analysis.caller_wait().and_then(Latency::p50).unwrap_or(0.0);
     let limit = LATENESS_FLOOR.max(LATENESS_SHARE * wait);
-    // Nearest rank even of a small sample: for an alarm, a rough figure is better than none.
+    // Nearest rank even of a small sample: for an alarm, a rough figure is better than none. But a
+    // start or two of a light load, late by a hiccup of the machine, decide no percentile.
+    let too_late = late.count_above(Nanos::from_secs_f64(limit));
     match late.quantile(0.99).map(|v| v.as_secs_f64()) {
-        Some(p99) if is_open && p99 > limit => limits.push(Limit::Late { p99, limit }),
+        Some(p99) if is_open && p99 > limit && too_late >= MIN_LATE => {
+            limits.push(Limit::Late { p99, limit });
+        }
         _ => (),
     }
     limits

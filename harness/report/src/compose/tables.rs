@@ -131,8 +131,8 @@ pub fn trust(view: &View<'_>) -> Vec<Block> {
         Column::text("counts balance").hint("scheduled = sum of all outcomes"),
     ];
     let rows = view.analysis.cells.iter().map(|c| trust_row(view, c)).collect();
-    let text = "A cell is generator-limited if a start was dropped, less than 99 % of the starts were sent, or the 99th \
-                percentile of the lateness exceeds 1 ms and 5 % of the caller's median wait. Its figures are then the driver's.";
+    let text = "A cell is generator-limited if a start was dropped, less than 99 % of the starts were sent, or at least three \
+                starts and the 99th percentile of the lateness exceed 1 ms and 5 % of the caller's median wait. Its figures are then the driver's.";
     vec![
         Block::Text(text.to_owned()),
         Block::Table(Table { caption: "The driver in each cell".into(), columns, rows }),

@@ -13,18 +13,19 @@ const MOST_CELLS: usize = 3;
 /// The verdict: that of the gravest warning.
 pub fn verdict(view: &View<'_>) -> Verdict {
     let warnings = &view.analysis.warnings;
-    let limited = warnings.iter().find(|w| matches!(w.kind, Kind::GeneratorLimited(_)));
+    let limited = view.analysis.cells.iter().filter(|c| c.trust.is_generator_limited()).count();
     let (level, word, reason) = match warnings.first().map(|w| (w.kind.severity(), w)) {
         Some((Severity::Severe, w)) => (
             Level::Severe,
             "not to be believed as it stands",
             format!("{}: {}", w.kind.title(), w.kind.detail()),
         ),
-        _ if limited.is_some() => (
-            Level::Caution,
-            "generator-limited",
-            "some figures are the driver's and not the target's, see the warnings".to_owned(),
-        ),
+        _ if limited > 0 => {
+            let cells = view.analysis.cells.len();
+            let reason =
+                format!("in {limited} of {cells} cells the figures are the driver's, see the warnings");
+            (Level::Caution, "generator-limited", reason)
+        }
         Some((Severity::Caution, w)) if ends_early(&w.kind) => {
             (Level::Caution, ending_word(&w.kind), "it holds what was measured until then".to_owned())
         }
