@@ -52,7 +52,7 @@ pub fn time(seconds: f64) -> String {
 }
 
 /// To three significant digits, so that exactness is not feigned.
-fn round3(v: f64) -> f64 {
+pub fn round3(v: f64) -> f64 {
     if v == 0.0 || v.abs() >= 100.0 {
         return v.round();
     }
@@ -110,6 +110,23 @@ pub fn list(items: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// With a capital first letter.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
+}
+
+/// A share below as a percentile: `p99.9` for 0.999.
+pub fn percentile(below: f64) -> String {
+    match below {
+        b if b <= 0.0 => "min".to_owned(),
+        b => {
+            let text = format!("{:.4}", b * 100.0);
+            format!("p{}", text.trim_end_matches('0').trim_end_matches('.'))
+        }
     }
 }
 

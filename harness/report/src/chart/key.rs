@@ -35,6 +35,28 @@ fn entry(svg: &mut Svg, s: &Series, index: usize, from: f64, x: f64, y: f64) {
     svg.close("g");
 }
 
+/// A variant's line and marker, for text; hidden from those to whom the name beside it is read.
+pub fn swatch(variant: usize) -> String {
+    let mut svg = Svg::default();
+    let class = mark::class(variant);
+    svg.open(
+        "svg",
+        &[
+            ("class", "swatch"),
+            ("width", "26"),
+            ("height", "12"),
+            ("viewBox", "0 0 26 12"),
+            ("aria-hidden", "true"),
+        ],
+    );
+    svg.open("g", &[("class", &class), ("stroke", mark::colour(variant)), ("fill", mark::colour(variant))]);
+    svg.line("sample", (1.0, 6.0), (25.0, 6.0), mark::colour(variant), &[("stroke-width", "2.25")]);
+    mark::marker(&mut svg, variant, (13.0, 6.0), false, "");
+    svg.close("g");
+    svg.close("svg");
+    svg.finish()
+}
+
 /// Heights as near to the rising `wanted` as a least distance allows: neighbours that would overlap
 /// form a block about their mean; the whole is then kept within `top..bottom`.
 fn spread(wanted: &[f64], distance: f64, top: f64, bottom: f64) -> Vec<f64> {

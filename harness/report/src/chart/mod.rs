@@ -179,3 +179,8 @@ pub fn svg(chart: &Chart, id: &str, title: &str, description: &str) -> String {
         Chart::Dots(dots) => dots::draw(dots, id, title, description),
     }
 }
+
+/// A variant's line and marker as a small drawing, to set beside its name.
+pub fn swatch(variant: usize) -> String {
+    key::swatch(variant)
+}

@@ -41,6 +41,11 @@ impl Svg {
         self.out
     }
 
+    /// What was written, for a drawing begun by hand.
+    pub fn finish(self) -> String {
+        self.out
+    }
+
     /// Open an element.
     pub fn open(&mut self, name: &str, attributes: Attributes<'_>) {
         self.start(name, attributes);

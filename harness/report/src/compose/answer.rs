@@ -1,231 +1,252 @@
-//! The answer in sentences, made from figures.
+//! The answer in words, made from figures.
 
 use plimsoll_analysis::capacity::{Capacity, saturation_ratio};
-use plimsoll_analysis::cell::CellAnalysis;
-use plimsoll_model::accounting::Accounting;
+use plimsoll_analysis::cell::{CellAnalysis, KeptUp};
+use plimsoll_analysis::estimate::ratio;
+use plimsoll_analysis::latency::Latency;
 use plimsoll_model::plan::CellId;
-use plimsoll_model::sample::{Metric, Outcome};
+use plimsoll_model::sample::Outcome;
 
-use super::{View, quantiles_in_words};
+use super::Context;
 use crate::words;
 
-/// The sentences, most important first.
-pub fn sentences(view: &View<'_>) -> Vec<String> {
-    let mut all = Vec::new();
-    let several_steps = view.performed().len() > 1;
-    if view.is_open() && several_steps {
-        all.extend(capacity(view));
-        all.extend(past_saturation(view));
-        all.extend(same_capacity(view));
-        all.extend(at_working_load(view));
-        all.extend(standing_errors(view));
-    } else {
-        let cells = &view.analysis.cells;
-        all.extend(cells.iter().take(4).map(|c| one_cell(view, c)));
+/// The answer, a sentence each.
+pub fn sentences(c: &Context<'_>) -> Vec<String> {
+    if c.analysis.cells.iter().all(|x| x.done() == 0) {
+        return vec![nothing(c)];
     }
-    all.extend(accounts(view));
-    if all.is_empty() {
-        all.push("Nothing was measured.".to_owned());
+    let mut said = Vec::new();
+    if c.is_closed() {
+        said.extend(c.analysis.cells.iter().filter(|_| !c.is_stepped()).map(|x| single(c, x)));
+        said.extend(closed(c));
+        said.push("In the closed model each user waits for an answer before asking again, so no schedule says when an answer was due: response time does not exist, and service time is shown.".to_owned());
+        return said;
     }
-    all
+    if !c.is_stepped() {
+        said.extend(c.analysis.of_variant(0).into_iter().map(|x| single(c, x)));
+        said.extend((1..c.variants()).flat_map(|v| c.analysis.of_variant(v)).map(|x| single(c, x)));
+        return said;
+    }
+    said.push(capacity(c));
+    said.extend(usual(c));
+    said.extend(overload(c));
+    said.extend(saturation(c));
+    said
 }
 
-/// What each variant keeps up with.
-fn capacity(view: &View<'_>) -> Vec<String> {
-    let capacities = &view.analysis.capacities;
-    let same = capacities.iter().all(|c| (c.lower, c.upper) == (capacities[0].lower, capacities[0].upper));
-    if same || capacities.len() == 1 {
-        let who = match capacities.len() {
-            1 => "it",
-            2 => "both variants",
-            _ => "all variants",
-        };
-        return vec![kept_up(who, capacities.len() > 1, &capacities[0])];
+fn nothing(c: &Context<'_>) -> String {
+    let (mut scheduled, mut parts) = (0, Vec::new());
+    for cell in &c.analysis.cells {
+        scheduled += cell.total.scheduled;
     }
-    capacities.iter().map(|c| kept_up(view.variant(c.variant), false, c)).collect()
+    for outcome in Outcome::ALL {
+        let n: u64 = c.analysis.cells.iter().map(|x| x.total.outcome(outcome)).sum();
+        if n > 0 && outcome != Outcome::Ok {
+            parts.push(format!("{} {}", words::count(n), outcome.name().replace('_', " ")));
+        }
+    }
+    let accepted: u64 = c.analysis.cells.iter().map(|x| x.total.outcome(Outcome::Ok)).sum();
+    if accepted > 0 {
+        parts.push(format!("{} accepted but not done", words::count(accepted)));
+    }
+    let tail = if parts.is_empty() { String::new() } else { format!(": {}", words::list(&parts)) };
+    format!("Nothing was completed of {}{tail}.", c.noun(scheduled))
 }
 
-fn kept_up(who: &str, plural: bool, capacity: &Capacity) -> String {
-    let s = if plural { "" } else { "s" };
-    match (capacity.lower, capacity.upper) {
-        (Some(lower), Some(upper)) => {
-            format!("Up to {} {who} keep{s} up, at {} no longer.", words::rate(lower), words::rate(upper))
-        }
-        (Some(lower), None) if capacity.unjudged.is_some() => {
-            format!(
-                "Up to {} {who} keep{s} up; heavier loads can't be judged from this run.",
-                words::rate(lower)
-            )
-        }
-        (Some(lower), None) => {
-            format!(
-                "Up to {}, the heaviest load tried, {who} keep{s} up: the capacity is higher.",
-                words::rate(lower)
-            )
-        }
-        (None, Some(upper)) => {
-            let not = if plural { "do" } else { "does" };
-            format!("Already at {}, {who} {not} not keep up.", words::rate(upper))
-        }
-        (None, None) => format!("What {who} can keep up with can't be told from this run."),
+/// `p50 12 ms and p99 41 ms`, as far as they are known.
+fn quantiles(l: &Latency) -> String {
+    let known: Vec<String> = ["p50", "p99"]
+        .into_iter()
+        .filter_map(|q| l.quantile(q).value.map(|v| format!("{} {}", words::quantile(q), words::time(v))))
+        .collect();
+    match (known.is_empty(), l.max) {
+        (false, _) => words::list(&known),
+        (true, Some(max)) => format!("at most {}", words::time(max)),
+        (true, None) => words::UNKNOWN.to_owned(),
     }
 }
 
-/// What happens to each variant's callers at the heaviest load.
-fn past_saturation(view: &View<'_>) -> Vec<String> {
-    let Some(step) = view.analysis.scorecard.reference.overload else { return Vec::new() };
-    let at = view.step(step);
-    let cells = view.variants().filter_map(|variant| view.analysis.cell(CellId { variant, step }));
-    let told: Vec<String> = cells.filter_map(|c| in_overload(view, c)).collect();
-    match told.is_empty() {
-        true => Vec::new(),
-        false => vec![format!("At {at}, {}.", told.join("; "))],
-    }
-}
-
-fn in_overload(view: &View<'_>, cell: &CellAnalysis) -> Option<String> {
-    let who = match view.is_comparison() {
-        true => format!("{} callers", view.variant(cell.id.variant)),
-        false => "callers".to_owned(),
+/// All of one cell, for a run of a single step.
+fn single(c: &Context<'_>, x: &CellAnalysis) -> String {
+    let who = if c.variants() > 1 { format!("{}: ", c.variant(x.id.variant)) } else { String::new() };
+    let load = match x.concurrency {
+        Some(users) => format!("With {users} users"),
+        None => format!("At {} offered", words::or_unknown(x.offered_rate, words::rate)),
     };
-    let wait = quantiles_in_words(cell.caller_wait())?;
-    let rejected = cell.tally.outcome(Outcome::Rejected);
-    let slope = cell.stability.slope.value.filter(|_| cell.stability.is_unstable());
-    let grows = slope.map_or(String::new(), |s| {
-        format!(" and longer the longer the test, as the backlog grows by {}", words::rate(s))
+    let done = words::or_unknown(x.rates.completed.value, words::rate);
+    let Some(wait) = x.caller_wait() else {
+        return format!("{who}{load}, nothing came back in the measured phase.");
+    };
+    let mut text = format!("{who}{load}, {done} completed; callers waited {}", quantiles(wait));
+    if x.is_async
+        && let Some(l) = x.completion()
+    {
+        text += &format!(", and the work was done after {}", quantiles(l));
+    }
+    let errors = match x.error_share() {
+        Some(s) if s > 0.0 => format!("{} did not end well", words::share(s)),
+        _ => "no errors".to_owned(),
+    };
+    text += &format!(" (n = {}; {errors}).", words::count(wait.count));
+    if x.stability.is_unstable() {
+        let slope = words::or_unknown(x.stability.slope.value, words::rate);
+        text += &format!(
+            " It does not keep up: the backlog grows by {slope}, and these waits grow with the test’s length."
+        );
+    }
+    text
+}
+
+fn closed(c: &Context<'_>) -> Vec<String> {
+    let of = |v: usize| {
+        let cells = c.by_load(v);
+        let (first, last) = (cells.first()?, cells.last()?);
+        let rate = |x: &CellAnalysis| words::or_unknown(x.rates.completed.value, words::rate);
+        let wait = |x: &CellAnalysis| x.caller_wait().map_or(words::UNKNOWN.to_owned(), quantiles);
+        Some(format!(
+            "{}: {} completed with {} ({}), {} with {} ({}).",
+            c.variant(v),
+            rate(first),
+            c.load_in_words(c.load(first)),
+            wait(first),
+            rate(last),
+            c.load_in_words(c.load(last)),
+            wait(last),
+        ))
+    };
+    (0..c.variants()).filter(|_| c.is_stepped()).filter_map(of).collect()
+}
+
+fn capacity(c: &Context<'_>) -> String {
+    let caps = &c.analysis.capacities;
+    let many = c.nouns().1;
+    let first = &caps[0];
+    let same = caps.iter().all(|x| (x.lower, x.upper) == (first.lower, first.upper));
+    let all = match caps.len() {
+        1 => format!("{} keeps", c.variant(0)),
+        2 => "both shapes keep".to_owned(),
+        n => format!("all {n} variants keep"),
+    };
+    match (same, first.lower, first.upper) {
+        (true, Some(low), Some(high)) => {
+            format!(
+                "Up to {} {many} a second {all} up; at {} no longer.",
+                words::number(low),
+                words::rate(high)
+            )
+        }
+        (true, Some(low), None) => format!(
+            "{} up with every load tested, to {} {many} a second: the capacity lies higher.",
+            words::sentence(&all),
+            words::number(low)
+        ),
+        (true, None, Some(high)) => {
+            let none = match caps.len() {
+                1 => format!("{} does not keep", c.variant(0)),
+                2 => "neither shape keeps".to_owned(),
+                _ => "no variant keeps".to_owned(),
+            };
+            format!("Even at {}, the lightest load, {none} up.", words::rate(high))
+        }
+        (true, None, None) => "Whether the load was kept up with can’t be told from this run.".to_owned(),
+        (false, ..) => {
+            let each: Vec<String> = caps.iter().map(|x| bracket(c, x)).collect();
+            format!("{}.", words::sentence(&words::list(&each)))
+        }
+    }
+}
+
+fn bracket(c: &Context<'_>, x: &Capacity) -> String {
+    let name = c.variant(x.variant);
+    match (x.lower, x.upper) {
+        (Some(l), Some(u)) => format!("{name} keeps up to {} (not at {})", words::rate(l), words::rate(u)),
+        (Some(l), None) => format!("{name} keeps up with all tested, to {}", words::rate(l)),
+        (None, Some(u)) => format!("{name} does not keep up even at {}", words::rate(u)),
+        (None, None) => format!("of {name} it can’t be told"),
+    }
+}
+
+/// What callers wait at about 80 % of the capacity.
+fn usual(c: &Context<'_>) -> Option<String> {
+    let step = c.analysis.scorecard.reference.usual()?;
+    let parts: Vec<String> = (0..c.variants())
+        .filter_map(|variant| {
+            let x = c.analysis.cell(CellId { variant, step })?;
+            let wait = quantiles(x.caller_wait()?);
+            let done = match (x.is_async, x.completion()) {
+                (true, Some(l)) => format!(", and their {} is done after {}", c.nouns().0, quantiles(l)),
+                _ => String::new(),
+            };
+            Some(format!("{} callers wait {wait}{done}", c.variant(variant)))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| format!("At {}, {}.", c.step(step), parts.join("; ")))
+}
+
+/// What happens past the capacity.
+fn overload(c: &Context<'_>) -> Option<String> {
+    let step = c.analysis.scorecard.reference.overload?;
+    let parts: Vec<String> = (0..c.variants())
+        .filter_map(|variant| c.analysis.cell(CellId { variant, step }))
+        .filter_map(|x| if x.is_async { overloaded_queue(c, x) } else { overloaded_sync(c, x) })
+        .collect();
+    (!parts.is_empty()).then(|| format!("Beyond it, at {}, {}.", c.step(step), parts.join("; ")))
+}
+
+fn refused(x: &CellAnalysis) -> String {
+    let share = ratio(x.tally.outcome(Outcome::Rejected) as f64, x.tally.scheduled as f64).unwrap_or(0.0);
+    if share > 0.0 { format!(", {} are refused", words::share(share)) } else { String::new() }
+}
+
+/// By Little's law a wait grows as fast as the number out, divided by the rate of completion.
+fn growth(x: &CellAnalysis) -> Option<f64> {
+    let (slope, done) = (x.stability.slope.value?, x.rates.completed.value?);
+    ratio(slope, done).filter(|g| x.stability.is_unstable() && *g > 0.0)
+}
+
+fn overloaded_sync(c: &Context<'_>, x: &CellAnalysis) -> Option<String> {
+    let name = c.variant(x.id.variant);
+    let wait = quantiles(x.caller_wait()?);
+    let grows = growth(x)
+        .map_or(String::new(), |g| format!(", their wait growing by {} each second", words::time(g)));
+    Some(format!("{name} callers wait {wait}{grows}{}", refused(x)))
+}
+
+fn overloaded_queue(c: &Context<'_>, x: &CellAnalysis) -> Option<String> {
+    let name = c.variant(x.id.variant);
+    let wait = quantiles(x.caller_wait()?);
+    let done = x.completion().map_or(String::new(), |l| {
+        let (one, _) = c.nouns();
+        format!(", and their {one} is done after {}", quantiles(l))
     });
-    let mut text = match (cell.is_async, quantiles_in_words(cell.completion())) {
-        (true, Some(done)) => {
-            format!("{who} are still answered in {wait}, but their work is done only after {done},{grows}")
-        }
-        (true, None) => format!("{who} are still answered in {wait}"),
-        (false, _) => format!("{who} wait {wait},{grows}"),
-    };
-    if slope.is_none() {
-        text = text.trim_end_matches(',').to_owned();
-    }
-    if rejected > 0 {
-        let share = rejected as f64 / cell.tally.scheduled.max(1) as f64;
-        text.push_str(&format!(", and {} are refused", words::share(share)));
-    }
-    Some(text)
+    let grows = x.stability.slope.value.filter(|_| x.stability.is_unstable());
+    let grows = grows.map_or(String::new(), |g| format!(", the backlog growing by {}", words::rate(g)));
+    Some(format!("{name} callers are still answered in {wait}{done}{grows}{}", refused(x)))
 }
 
-/// Whether the variants complete the same when they do all they can.
-fn same_capacity(view: &View<'_>) -> Option<String> {
-    let capacities = &view.analysis.capacities;
-    let ratio = saturation_ratio(capacities)?;
-    let rates: Vec<String> = capacities
+/// A queue adds no capacity: said only when the figures say it.
+fn saturation(c: &Context<'_>) -> Option<String> {
+    let caps = &c.analysis.capacities;
+    let rates: Vec<String> = caps
         .iter()
-        .filter_map(|c| {
-            Some(format!("{} completed {}", view.variant(c.variant), words::rate(c.saturation?.value?)))
+        .filter_map(|x| {
+            let rate = x.saturation?.value?;
+            Some(format!("{} completed {}", c.variant(x.variant), words::rate(rate)))
         })
         .collect();
-    let shapes = view.variants().any(|v| view.is_async(v)) && view.variants().any(|v| !view.is_async(v));
-    let lesson = match (shapes, ratio <= 1.1) {
-        (true, true) => "A queue adds no capacity, it moves the waiting: past",
-        _ => "Past",
-    };
-    Some(format!("{lesson} saturation {} (ratio {ratio:.2}).", words::list(&rates)))
-}
-
-/// What fails even while all is well.
-fn standing_errors(view: &View<'_>) -> Option<String> {
-    let step = view.analysis.scorecard.reference.usual()?;
-    let told: Vec<String> = view
-        .variants()
-        .filter_map(|variant| view.analysis.cell(CellId { variant, step }))
-        .filter(|c| c.errors() > 0)
-        .filter_map(|c| {
-            Some(format!(
-                "{} of the {} operations",
-                words::share(c.error_share()?),
-                view.variant(c.id.variant)
-            ))
-        })
-        .collect();
-    (!told.is_empty()).then(|| format!("At {}, {} did not end well.", view.step(step), words::list(&told)))
-}
-
-/// What the caller saves and pays while all is well.
-fn at_working_load(view: &View<'_>) -> Option<String> {
-    let step = view.analysis.scorecard.reference.usual()?;
-    let told: Vec<String> = view
-        .variants()
-        .filter_map(|variant| view.analysis.cell(CellId { variant, step }))
-        .filter_map(|c| calm(view, c))
-        .collect();
-    (!told.is_empty()).then(|| format!("At {}, {}.", view.step(step), told.join("; ")))
-}
-
-fn calm(view: &View<'_>, cell: &CellAnalysis) -> Option<String> {
-    let who = match view.is_comparison() {
-        true => format!("{} callers", view.variant(cell.id.variant)),
-        false => "callers".to_owned(),
-    };
-    let wait = quantiles_in_words(cell.caller_wait())?;
-    if !cell.is_async {
-        return Some(format!("{who} wait {wait}"));
-    }
-    let done = quantiles_in_words(cell.completion())?;
-    let notice = cell.ok(Metric::NoticeDelay).and_then(|l| l.p50());
-    let notice = notice.map_or(String::new(), |n| format!(", {} of it until it is noticed", words::time(n)));
-    Some(format!("{who} are answered in {wait}, and their work is known to be done after {done}{notice}"))
-}
-
-/// A cell that is compared with no other load.
-fn one_cell(view: &View<'_>, cell: &CellAnalysis) -> String {
-    let name = view.cell_name(cell);
-    let what = if cell.is_async { "acceptances" } else { "responses" };
-    let wait = match quantiles_in_words(cell.caller_wait()) {
-        Some(wait) => format!("{what} took {wait}"),
-        None => format!("too few {what} came for a percentile"),
-    };
-    let rate =
-        cell.rates.completed.value.map_or(String::new(), |r| format!(", {} completed", words::rate(r)));
-    let errors = match cell.errors() {
-        0 => "none failed".to_owned(),
-        n => format!("{} of {} did not end well", words::count(n), words::count(cell.tally.scheduled)),
-    };
-    let closed = match cell.concurrency {
-        Some(_) => " There is no schedule in the closed model: this is service time.",
-        None => "",
-    };
-    format!("{name}: {wait}{rate}; {errors}.{closed}")
-}
-
-/// What became of all jobs.
-fn accounts(view: &View<'_>) -> Option<String> {
-    let mut all = Accounting::default();
-    let accounts = view.analysis.cells.iter().filter_map(|c| c.facts.accounting.as_ref());
-    accounts.for_each(|a| all.merge(a));
-    if all.attempted == 0 {
+    if rates.len() < 2 {
         return None;
     }
-    let n = words::count;
-    let rest = [
-        ("failed", all.failed),
-        ("unfinished", all.unfinished),
-        ("lost", all.lost),
-        ("no longer watched", all.unobserved),
-    ];
-    let rest: Vec<String> =
-        rest.iter().filter(|(_, k)| *k > 0).map(|(what, k)| format!(", {} {what}", n(*k))).collect();
-    let ledger = match &all.ledger {
-        Some(l) if l.disagreements == 0 => "; the target's own ledger agrees, job by job",
-        Some(_) => "; the target's own ledger does not agree",
-        None => "",
+    let shapes = |is_async: bool| c.run.manifest.plan.variants.iter().any(|v| v.is_async() == is_async);
+    let ratio = saturation_ratio(caps)?;
+    let lead = match ratio <= 1.05 && shapes(true) && shapes(false) {
+        true => "A queue adds no capacity: at saturation ",
+        false => "At saturation ",
     };
-    let duplicated = if all.duplicated > 0 {
-        format!(", {} processed more than once", n(all.duplicated))
-    } else {
-        String::new()
-    };
-    let verdict = if all.is_valid() { "All" } else { "Not all" };
-    Some(format!(
-        "{verdict} {} accepted jobs are accounted for: {} done{}{duplicated}{ledger}.",
-        n(all.accepted),
-        n(all.done),
-        rest.concat()
-    ))
+    Some(format!("{lead}{} (ratio {ratio:.2}).", words::list(&rates)))
+}
+
+/// Whether a cell failed to keep up, for marks in tables and charts.
+pub fn is_past_capacity(x: &CellAnalysis) -> bool {
+    matches!(x.kept_up, KeptUp::No(_))
 }

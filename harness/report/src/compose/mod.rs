@@ -1,153 +1,201 @@
-//! From an analysis to a document: which figures are said, in which words, in which order.
+//! From a run to a document: what is said, in which order and in which words.
 
+mod about;
 mod answer;
-mod jobs;
-mod load;
-mod method;
+mod figures;
+mod overtime;
 mod scorecard;
 mod tables;
-mod timeline;
 mod verdict;
 
 use plimsoll_analysis::Analysis;
 use plimsoll_analysis::cell::CellAnalysis;
+use plimsoll_analysis::scorecard::load_of;
 use plimsoll_model::artefact::{Ending, Run};
-use plimsoll_model::plan::Load;
-use plimsoll_model::sample::Metric;
+use plimsoll_model::plan::{Load, Target};
 
-use crate::document::{Document, Section};
+use crate::document::{Block, Document, Section, Spark};
 use crate::words;
 
-/// The whole document.
-pub fn document(run: &Run, analysis: &Analysis) -> Document {
-    let view = View { run, analysis };
-    let plan = &run.manifest.plan;
-    Document {
-        title: plan.name.clone(),
-        subtitle: subtitle(run),
-        verdict: verdict::verdict(&view),
-        answer: answer::sentences(&view),
-        notices: verdict::notices(&view),
-        variants: plan.variants.iter().map(|v| v.name.clone()).collect(),
-        scorecard: scorecard::table(&view),
-        sparks: timeline::sparks(&view),
-        sections: sections(&view),
-    }
-}
-
-fn sections(view: &View<'_>) -> Vec<Section> {
-    let all = [
-        ("load", "Under load", load::blocks(view)),
-        ("distribution", "Distribution", load::distribution(view)),
-        ("time", "Over time", timeline::blocks(view)),
-        ("jobs", "Jobs", jobs::blocks(view)),
-        ("steps", "Steps and errors", tables::steps(view)),
-        ("trust", "Trust: was the driver the bottleneck?", tables::trust(view)),
-        ("method", "Method", method::blocks(view)),
-    ];
-    let section =
-        |(id, title, blocks): (&'static str, &str, Vec<_>)| Section { id, title: title.to_owned(), blocks };
-    all.into_iter().map(section).filter(|s| !s.blocks.is_empty()).collect()
-}
-
-fn subtitle(run: &Run) -> String {
-    let m = &run.manifest;
-    let planned = m.plan.variants.len() * m.plan.steps.len();
-    let cells = match m.cells.len() {
-        n if n == planned => format!("{n} cell{}", if n == 1 { "" } else { "s" }),
-        n => format!("{n} of {planned} cells"),
-    };
-    let ending = match m.ending {
-        Ending::Complete => "",
-        Ending::Unfinished => ", unfinished",
-        Ending::Interrupted => ", interrupted",
-        Ending::Aborted { .. } => ", stopped by a fault",
-    };
-    format!(
-        "{} of {}, {cells}{ending}, seed {}, plimsoll {}",
-        m.command, m.started_at, m.plan.seed, m.version
-    )
-}
-
-/// A run with its analysis, and the names of its parts.
-pub struct View<'a> {
-    /// The run.
+/// What every part of the composition looks at.
+pub(crate) struct Context<'a> {
     pub run: &'a Run,
-    /// Its analysis.
     pub analysis: &'a Analysis,
 }
 
-impl<'a> View<'a> {
-    /// Name of a variant.
-    pub fn variant(&self, index: usize) -> &'a str {
-        &self.run.manifest.plan.variants[index].name
+/// Compose the document of a run.
+pub(crate) fn document(run: &Run, analysis: &Analysis) -> Document {
+    let c = Context { run, analysis };
+    Document {
+        title: run.manifest.plan.name.clone(),
+        subtitle: subtitle(&c),
+        verdict: verdict::verdict(&c),
+        answer: answer::sentences(&c),
+        notices: verdict::notices(&c),
+        variants: run.manifest.plan.variants.iter().map(|v| v.name.clone()).collect(),
+        scorecard: scorecard::table(&c),
+        sparks: sparks(&c),
+        sections: sections(&c),
     }
+}
 
-    /// Indices of the variants.
-    pub fn variants(&self) -> std::ops::Range<usize> {
-        0..self.run.manifest.plan.variants.len()
+fn sections(c: &Context<'_>) -> Vec<Section> {
+    let mut load = Vec::new();
+    if c.is_stepped() {
+        load.extend([Block::Figure(figures::latency_by_load(c)), Block::Figure(figures::rate_by_load(c))]);
+    }
+    let mut jobs = Vec::new();
+    if c.analysis.cells.iter().any(|cell| cell.is_async) {
+        jobs.push(Block::Figure(figures::anatomy(c)));
+        jobs.push(Block::Table(tables::jobs(c)));
+    }
+    let mut errors = Vec::new();
+    match tables::errors(c) {
+        Some(table) => errors.push(Block::Table(table)),
+        None => errors.push(Block::Text("Every operation ended well.".to_owned())),
+    }
+    let section = |id, title: &str, blocks| Section { id, title: title.to_owned(), blocks };
+    let all = vec![
+        section("load", "Under rising load", load),
+        section("percentiles", "How waits are distributed", figures::percentiles(c)),
+        section("time", "Over time", vec![Block::Figure(overtime::figure(c))]),
+        section("jobs", "What became of a job", jobs),
+        section("steps", "Steps", vec![Block::Table(tables::steps(c))]),
+        section("errors", "Errors", errors),
+        section("trust", "Can the driver be trusted?", about::trust(c)),
+        section("method", "Method", about::method(c)),
+        section("plan", "Plan and environment", about::plan(c)),
+        section("glossary", "Glossary", vec![Block::Definitions(about::glossary())]),
+    ];
+    all.into_iter().filter(|s| !s.blocks.is_empty()).collect()
+}
+
+fn subtitle(c: &Context<'_>) -> String {
+    let m = &c.run.manifest;
+    let ending = match &m.ending {
+        Ending::Complete => "complete",
+        Ending::Unfinished => "unfinished",
+        Ending::Interrupted => "interrupted",
+        Ending::Aborted { .. } => "stopped by a fault",
+    };
+    let scheduled: u64 = c.analysis.cells.iter().map(|cell| cell.total.scheduled).sum();
+    format!(
+        "{} {} on {} with plimsoll {}; {} started; seed {}",
+        words::sentence(&m.command),
+        ending,
+        m.started_at.replace('T', " ").replace('Z', " UTC"),
+        m.version,
+        c.noun(scheduled),
+        m.plan.seed
+    )
+}
+
+/// What callers wait by load; with a single step, over time.
+fn sparks(c: &Context<'_>) -> Vec<Spark> {
+    if !c.is_stepped() {
+        return overtime::sparks(c);
+    }
+    let mut sparks = Vec::new();
+    for v in 0..c.run.manifest.plan.variants.len() {
+        let cells = c.by_load(v);
+        let waits = |f: &dyn Fn(&CellAnalysis) -> Option<f64>| cells.iter().map(|x| f(x)).collect::<Vec<_>>();
+        let p99 = waits(&|x| x.caller_wait()?.p99());
+        sparks.push(spark(format!("{}: p99 wait by load", c.variant(v)), &p99, true, words::time));
+        let done = waits(&|x| x.rates.completed.value);
+        sparks.push(spark(format!("{}: completed by load", c.variant(v)), &done, false, words::rate));
+    }
+    sparks
+}
+
+/// A spark of `values`, by their logarithm if asked.
+pub(crate) fn spark(label: String, values: &[Option<f64>], log: bool, word: impl Fn(f64) -> String) -> Spark {
+    let map = |v: f64| if log { v.max(1e-9).log10() } else { v };
+    let known: Vec<f64> = values.iter().flatten().copied().collect();
+    let top = known.iter().map(|v| map(*v)).fold(f64::NEG_INFINITY, f64::max);
+    let base = if log { known.iter().map(|v| map(*v)).fold(f64::INFINITY, f64::min) } else { 0.0 };
+    let height = |v: f64| if top > base { ((map(v) - base) / (top - base)).clamp(0.0, 1.0) } else { 0.0 };
+    let range = match (known.first(), known.last()) {
+        (Some(first), Some(last)) if known.len() > 1 => format!("{} → {}", word(*first), word(*last)),
+        (Some(only), _) => word(*only),
+        _ => words::UNKNOWN.to_owned(),
+    };
+    Spark { label, heights: values.iter().map(|v| v.map(height)).collect(), range }
+}
+
+impl Context<'_> {
+    /// Name of a variant.
+    pub fn variant(&self, variant: usize) -> &str {
+        &self.run.manifest.plan.variants[variant].name
     }
 
     /// Name of a step.
-    pub fn step(&self, index: usize) -> &'a str {
-        &self.run.manifest.plan.steps[index].name
+    pub fn step(&self, step: usize) -> &str {
+        &self.run.manifest.plan.steps[step].name
     }
 
-    /// `variant at step`, or only the one of them that there are several of.
+    /// How many variants the plan has.
+    pub fn variants(&self) -> usize {
+        self.run.manifest.plan.variants.len()
+    }
+
+    /// Whether several loads are compared.
+    pub fn is_stepped(&self) -> bool {
+        self.run.manifest.plan.steps.len() > 1
+    }
+
+    /// Whether every step is of the closed model.
+    pub fn is_closed(&self) -> bool {
+        self.run.manifest.plan.steps.iter().all(|s| matches!(s.load, Load::Closed { .. }))
+    }
+
+    /// The name of a cell in a sentence.
     pub fn cell_name(&self, cell: &CellAnalysis) -> String {
-        let (variant, step) = (self.variant(cell.id.variant), self.step(cell.id.step));
-        match (self.is_comparison(), self.run.manifest.plan.steps.len() > 1) {
-            (true, true) => format!("{variant} at {step}"),
-            (true, false) => variant.to_owned(),
-            (false, _) => step.to_owned(),
+        match (self.variants() > 1, self.is_stepped()) {
+            (true, true) => format!("{} at {}", self.variant(cell.id.variant), self.step(cell.id.step)),
+            (true, false) => self.variant(cell.id.variant).to_owned(),
+            (false, _) => self.step(cell.id.step).to_owned(),
         }
     }
 
-    /// Whether there are variants to compare.
-    pub fn is_comparison(&self) -> bool {
-        self.run.manifest.plan.variants.len() > 1
+    /// The cells of a variant by rising load, of the model that is drawn.
+    pub fn by_load(&self, variant: usize) -> Vec<&CellAnalysis> {
+        let mut cells = self.analysis.of_variant(variant);
+        cells.retain(|c| c.concurrency.is_some() == self.is_closed());
+        cells.sort_by(|a, b| self.load(a).total_cmp(&self.load(b)));
+        cells
     }
 
-    /// Whether some step was performed in the open model.
-    pub fn is_open(&self) -> bool {
-        self.run.manifest.plan.steps.iter().any(|s| matches!(s.load, Load::Open { .. }))
+    /// Offered rate, or users.
+    pub fn load(&self, cell: &CellAnalysis) -> f64 {
+        load_of(&self.run.manifest.plan.steps[cell.id.step].load)
     }
 
-    /// Where a cell lies on the load axis: offered rate, else users.
-    pub fn load_of(&self, cell: &CellAnalysis) -> f64 {
-        plimsoll_analysis::scorecard::load_of(&self.run.manifest.plan.steps[cell.id.step].load)
+    /// A load in words.
+    pub fn load_in_words(&self, load: f64) -> String {
+        if self.is_closed() { format!("{} users", words::number(load)) } else { words::rate(load) }
     }
 
-    /// Steps of which some variant's cell was begun, in plan order.
-    pub fn performed(&self) -> Vec<usize> {
-        let begun = |s: &usize| self.analysis.cells.iter().any(|c| c.id.step == *s);
-        (0..self.run.manifest.plan.steps.len()).filter(begun).collect()
+    /// A number of operations, by the name of the bundled work where all variants do the same.
+    pub fn noun(&self, n: u64) -> String {
+        let (one, many) = self.nouns();
+        format!("{} {}", words::count(n), if n == 1 { one } else { many })
     }
 
-    /// Whether the variant's answers only accept a job.
-    pub fn is_async(&self, variant: usize) -> bool {
-        self.run.manifest.plan.variants[variant].is_async()
+    /// What an operation is called: one, several.
+    pub fn nouns(&self) -> (&'static str, &'static str) {
+        let mut workloads = self.run.manifest.plan.variants.iter().map(|v| match &v.target {
+            Target::Bundled(b) => b.workload.as_str(),
+            Target::External { .. } => "",
+        });
+        let first = workloads.next().unwrap_or("");
+        match first {
+            f if !workloads.all(|w| w == f) => ("operation", "operations"),
+            "email" => ("email", "emails"),
+            "login" => ("login", "logins"),
+            "payment" => ("payment", "payments"),
+            "notifications" => ("notification", "notifications"),
+            "checkout" => ("checkout", "checkouts"),
+            _ => ("request", "requests"),
+        }
     }
-}
-
-/// Whether a latency of `cell` grows with the length of the test: what is done does, once the backlog
-/// rises; an acceptance does not, since it waits for no work.
-fn grows(cell: &CellAnalysis, is_acceptance: bool) -> bool {
-    cell.stability.is_unstable() && !is_acceptance
-}
-
-/// Whether what the cell's caller waits is only an acceptance.
-fn waits_for_acceptance(cell: &CellAnalysis) -> bool {
-    cell.caller_metric() == Metric::AcceptLatency
-}
-
-/// `12 ms at p50 and 40 ms at p99`, as far as they are known; none if not even p50 is.
-fn quantiles_in_words(latency: Option<&plimsoll_analysis::latency::Latency>) -> Option<String> {
-    let latency = latency?;
-    let p50 = format!("{} at p50", words::time(latency.p50()?));
-    Some(match (latency.p99(), latency.quantile("p90").value) {
-        (Some(p99), _) => format!("{p50} and {} at p99", words::time(p99)),
-        (None, Some(p90)) => format!("{p50} and {} at p90", words::time(p90)),
-        (None, None) => p50,
-    })
 }

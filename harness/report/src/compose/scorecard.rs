@@ -1,157 +1,231 @@
-//! The variants side by side.
+//! The scorecard: one column a variant, four headings.
 
+use plimsoll_analysis::cell::CellAnalysis;
 use plimsoll_analysis::estimate::Estimate;
+use plimsoll_analysis::quantile::REPORTED;
 use plimsoll_analysis::scorecard::{Figure, Heading, Measure, Row};
 use plimsoll_model::plan::CellId;
 
-use super::{View, grows, waits_for_acceptance};
+use super::Context;
 use crate::document::{Cell, CellKind, Column, Table};
-use crate::words::{self, UNKNOWN};
+use crate::words;
 
-/// The scorecard as a table; rows of which nothing is known are left out.
-pub fn table(view: &View<'_>) -> Table {
-    let columns = std::iter::once(Column::text(""))
-        .chain(view.variants().map(|v| Column::number(view.variant(v)).of(v)))
-        .collect();
+/// The scorecard; of a single step, the percentiles of each variant.
+pub fn table(c: &Context<'_>) -> Table {
+    let mut columns = vec![Column::text("")];
+    columns.extend((0..c.variants()).map(|v| Column::number(c.variant(v)).of(v)));
+    let rows = match c.is_stepped() || c.variants() > 1 {
+        true => compared(c),
+        false => single(c),
+    };
+    Table { caption: "Scorecard".to_owned(), columns, rows }
+}
+
+fn compared(c: &Context<'_>) -> Vec<Vec<Cell>> {
     let mut rows = Vec::new();
-    let mut heading = None;
-    for row in &view.analysis.scorecard.rows {
-        if row.figures.iter().all(Figure::is_unknown) {
-            continue;
+    for (heading, name) in [
+        (Heading::Execution, "Execution"),
+        (Heading::Response, "Response (p50 · p99)"),
+        (Heading::Scalability, "Scalability"),
+        (Heading::Complexity, "Complexity"),
+    ] {
+        let known = |r: &&Row| r.measure.heading() == heading && !r.figures.iter().all(Figure::is_unknown);
+        let of: Vec<&Row> =
+            c.analysis.scorecard.rows.iter().filter(known).filter(|r| is_told(c, r)).collect();
+        if !of.is_empty() {
+            rows.push(vec![Cell { text: name.to_owned(), kind: CellKind::Group, ..Cell::default() }]);
+            rows.extend(of.iter().map(|r| row(c, r)));
         }
-        if heading.replace(row.measure.heading()) != Some(row.measure.heading()) {
-            rows.push(vec![Cell {
-                text: heading_name(row.measure.heading()).into(),
-                kind: CellKind::Group,
-                ..Cell::default()
-            }]);
-        }
-        rows.push(cells(view, row));
     }
-    let caption =
-        "Percentiles are from the intended start; a figure after ± or in a hover is its 95 % interval."
-            .into();
-    Table { caption, columns, rows }
+    rows
 }
 
-fn heading_name(heading: Heading) -> &'static str {
-    match heading {
-        Heading::Execution => "Execution",
-        Heading::Response => "Response",
-        Heading::Scalability => "Scalability",
-        Heading::Complexity => "Complexity",
+/// What says nothing is left out: a sync run's work is done when it is answered, and a single
+/// variant has nobody to be compared with in what its protocol needs.
+fn is_told(c: &Context<'_>, r: &Row) -> bool {
+    let any_async = c.run.manifest.plan.variants.iter().any(|v| v.is_async());
+    match r.measure {
+        Measure::CallerShare | Measure::Completion | Measure::ExchangesPerJob => any_async,
+        Measure::States => any_async && c.variants() > 1,
+        Measure::SustainedRate => !c.is_closed(),
+        _ => true,
     }
 }
 
-fn cells(view: &View<'_>, row: &Row) -> Vec<Cell> {
-    let (name, hint) = label(row.measure);
-    let name = match row.step {
-        Some(step) => format!("{name} at {}", view.step(step)),
-        None => name.to_owned(),
-    };
-    let kind = if is_minor(row.measure) { CellKind::Minor } else { CellKind::Head };
-    let head = Cell { text: name, hint: hint.to_owned(), kind };
-    let figure = |(variant, f): (usize, &Figure)| {
-        let id = row.step.map(|step| CellId { variant, step });
-        let grows = id
-            .and_then(|id| view.analysis.cell(id))
-            .is_some_and(|c| grows(c, row.measure == Measure::CallerWait && waits_for_acceptance(c)));
-        shown(row.measure, f).marked(grows && matches!(f, Figure::Quantiles(..)))
-    };
-    std::iter::once(head).chain(row.figures.iter().enumerate().map(figure)).collect()
+fn row(c: &Context<'_>, r: &Row) -> Vec<Cell> {
+    let (label, hint) = words_of(r.measure);
+    let at = r.step.map_or(String::new(), |s| place(c, r.measure, s));
+    let kind = if is_minor(r.measure) { CellKind::Minor } else { CellKind::Head };
+    let mut cells = vec![Cell { text: format!("{label}{at}"), hint: hint.to_owned(), kind }];
+    for (variant, figure) in r.figures.iter().enumerate() {
+        let unstable = r
+            .step
+            .and_then(|step| c.analysis.cell(CellId { variant, step }))
+            .is_some_and(|x| x.stability.is_unstable() && r.measure.heading() == Heading::Response);
+        cells.push(cell(r.measure, figure).marked(unstable));
+    }
+    cells
 }
 
-/// Rows that the terminal leaves out.
+/// Rows that the page shows and a terminal leaves out.
 fn is_minor(measure: Measure) -> bool {
     matches!(
         measure,
-        Measure::Utilisation
-            | Measure::WaitGrowth
-            | Measure::States
-            | Measure::AttemptsPerJob
-            | Measure::DriverCpuPerJob
-            | Measure::Duplicates
+        Measure::States | Measure::AttemptsPerJob | Measure::Utilisation | Measure::DriverCpuPerJob
     )
 }
 
-fn shown(measure: Measure, figure: &Figure) -> Cell {
-    let value = |e: &Estimate| {
-        Cell::new(words::or_unknown(e.value, in_unit(measure))).hint(words::support(e, in_unit(measure)))
-    };
-    match figure {
-        Figure::Unknown => Cell::new(UNKNOWN),
-        Figure::Value(e) => value(e),
-        Figure::Quantiles(p50, p99) => {
-            let text = |e: &Estimate| words::or_unknown(e.value, words::time);
-            let hint = format!(
-                "p50: {}; p99: {}",
-                words::support(p50, words::time),
-                words::support(p99, words::time)
-            );
-            Cell::new(format!("{} / {}", text(p50), text(p99))).hint(hint)
+/// ` at 120/s`, with what that load is for the rows that are told at several.
+fn place(c: &Context<'_>, measure: Measure, step: usize) -> String {
+    let reference = &c.analysis.scorecard.reference;
+    let name = c.step(step);
+    if !c.is_stepped() {
+        return String::new();
+    }
+    match (measure, Some(step)) {
+        (Measure::CallerWait | Measure::Completion, s) if s == reference.overload => {
+            format!(", past capacity: {name}")
         }
-        Figure::Bracket(Some(lower), Some(upper)) => {
-            Cell::new(format!("{} – {}", words::rate(*lower), words::rate(*upper)))
-                .hint("kept up with the first, did not with the second")
+        (Measure::CallerWait | Measure::Completion, s) if s == reference.working => {
+            format!(", about 80 %: {name}")
         }
-        Figure::Bracket(Some(lower), None) => Cell::new(format!("≥ {}", words::rate(*lower))),
-        Figure::Bracket(None, Some(upper)) => Cell::new(format!("< {}", words::rate(*upper))),
-        Figure::Bracket(None, None) => Cell::new(UNKNOWN),
+        (Measure::CallerWait | Measure::Completion, s) if s == reference.lightest => {
+            format!(", lightest: {name}")
+        }
+        _ => format!(" at {name}"),
     }
 }
 
-fn in_unit(measure: Measure) -> fn(f64) -> String {
+fn words_of(measure: Measure) -> (&'static str, &'static str) {
     match measure {
-        Measure::CallerShare | Measure::Utilisation | Measure::RefusedShare => words::share,
-        Measure::SaturationRate | Measure::SustainedRate | Measure::BacklogSlope => words::rate,
-        Measure::WaitGrowth => |v| format!("{}×", words::number(v)),
-        Measure::CallerWait
-        | Measure::Completion
-        | Measure::DrainTime
-        | Measure::NoticeDelay
-        | Measure::DriverCpuPerJob
-        | Measure::TargetCpuPerJob => words::time,
-        _ => words::number,
-    }
-}
-
-/// A row's name, and what it means.
-fn label(measure: Measure) -> (&'static str, &'static str) {
-    match measure {
-        Measure::CallerShare => {
-            ("caller blocked, share of the job", "mean wait of the caller ÷ mean time until the work is done")
-        }
-        Measure::SaturationRate => ("completed at saturation", "work done per second at the heaviest load"),
-        Measure::Utilisation => ("workers busy", "busy time of the workers ÷ (workers × time)"),
-        Measure::CallerWait => {
-            ("caller waits, p50 / p99,", "intended start to the response, or to the acceptance of the job")
-        }
-        Measure::Completion => {
-            ("work done, p50 / p99,", "intended start to the response, or to the job noticed as done")
-        }
-        Measure::SustainedRate => (
-            "keeps up with",
-            "the highest rate kept up with and the lowest that was not: the capacity lies between",
+        Measure::CallerShare => (
+            "share of the work’s time that the caller waits",
+            "Mean wait of the caller ÷ mean time from intended start to work done",
         ),
-        Measure::WaitGrowth => {
-            ("caller waits longer", "p99 of the caller's wait here ÷ at the lightest load")
+        Measure::SaturationRate => (
+            "completed at saturation",
+            "Work done per second within the arrivals window, at the heaviest load",
+        ),
+        Measure::Utilisation => (
+            "workers busy",
+            "Busy time of the target’s workers ÷ (workers × time until the last work was done)",
+        ),
+        Measure::CallerWait => (
+            "caller waits",
+            "Intended start to the last byte of the answer: for a queued job, of its acceptance",
+        ),
+        Measure::Completion => (
+            "work done after",
+            "Intended start to the work done: for a queued job, to the driver noticing it",
+        ),
+        Measure::SustainedRate => (
+            "keeps up to",
+            "Highest offered rate kept up with: 98 % completed, backlog not rising, at most 0.1 % errors; then the lowest not kept up with",
+        ),
+        Measure::WaitGrowth => (
+            "p99 wait ÷ lightest load’s",
+            "How many times longer callers wait than at the lightest load, at p99",
+        ),
+        Measure::RefusedShare => ("refused", "Answers 429 and 503 ÷ starts scheduled"),
+        Measure::BacklogSlope => {
+            ("backlog grows by", "Growth of requests in flight and jobs waiting, over the arrivals window")
         }
-        Measure::RefusedShare => ("refused", "answers 429 and 503 ÷ scheduled"),
-        Measure::BacklogSlope => ("backlog grows by", "work accepted or waiting, and not done"),
-        Measure::DrainTime => ("drained after", "from the last arrival to the last work done"),
-        Measure::ExchangesPerJob => ("HTTP exchanges per job", "requests, polls included, for each job done"),
+        Measure::DrainTime => {
+            ("drained after", "From the end of arrivals to the last work done, to the interval")
+        }
+        Measure::ExchangesPerJob => {
+            ("HTTP exchanges for each done", "Requests sent, polls included, ÷ work done")
+        }
         Measure::CommitsPerJob => {
-            ("queue commits per job", "durable transactions of the queue and job store for each job done")
+            ("durable commits for each done", "The target’s durable transactions ÷ work done")
         }
-        Measure::AttemptsPerJob => ("attempts per job", "times a job was given to a worker"),
-        Measure::Duplicates => {
-            ("jobs processed twice", "processed or noticed more than once, in the whole run")
+        Measure::AttemptsPerJob => {
+            ("attempts for each done", "Times that a job was given to a worker ÷ work done")
         }
-        Measure::States => ("end states to handle", "outcomes a caller has to tell apart"),
+        Measure::Duplicates => ("duplicates", "Jobs processed or noticed more than once, all steps"),
+        Measure::States => (
+            "end states to tell apart",
+            "Sync: ok, rejected, failed, timed out. Queued: accepted, refused, unknown; then done, failed, unfinished, lost, duplicated",
+        ),
         Measure::NoticeDelay => {
-            ("noticed late by, p50 / p99,", "done to noticed by the driver: the price of polling")
+            ("notice delay (p50 · p99)", "From done by the target’s clock to noticed by the driver")
         }
-        Measure::DriverCpuPerJob => ("driver CPU per job", "CPU time of the driver for each job done"),
-        Measure::TargetCpuPerJob => ("target CPU per job", "CPU time of the target for each job done"),
+        Measure::DriverCpuPerJob => {
+            ("driver CPU for each done", "CPU time of the driver ÷ work done: the price of polling is in it")
+        }
+        Measure::TargetCpuPerJob => ("target CPU for each done", "CPU time of the target ÷ work done"),
+    }
+}
+
+fn cell(measure: Measure, figure: &Figure) -> Cell {
+    let word: fn(f64) -> String = match measure {
+        Measure::CallerShare | Measure::Utilisation | Measure::RefusedShare => words::share,
+        Measure::SaturationRate | Measure::BacklogSlope | Measure::SustainedRate => words::rate,
+        Measure::WaitGrowth => |v| format!("{} ×", words::number(words::round3(v))),
+        Measure::ExchangesPerJob | Measure::CommitsPerJob | Measure::AttemptsPerJob => {
+            |v| words::number(words::round3(v))
+        }
+        Measure::Duplicates | Measure::States => words::number,
+        _ => words::time,
+    };
+    let one = |e: &Estimate| words::or_unknown(e.value, word);
+    match figure {
+        Figure::Unknown => Cell::new(words::UNKNOWN).hint("not measured"),
+        Figure::Value(e) => Cell::new(one(e)).hint(words::support(e, word)),
+        Figure::Quantiles(a, b) => {
+            Cell::new(format!("{} · {}", one(a), one(b))).hint(words::support(b, word))
+        }
+        Figure::Bracket(low, high) => Cell::new(match (low, high) {
+            (Some(l), Some(h)) => format!("{} (not {})", word(*l), word(*h)),
+            (Some(l), None) => format!("≥ {}", word(*l)),
+            (None, Some(h)) => format!("< {}", word(*h)),
+            (None, None) => words::UNKNOWN.to_owned(),
+        }),
+    }
+}
+
+/// A run of one variant and one step: its rates and percentiles.
+fn single(c: &Context<'_>) -> Vec<Vec<Cell>> {
+    let Some(x) = c.analysis.cells.first() else { return Vec::new() };
+    let mut rows = Vec::new();
+    let mut push = |label: &str, text: String, hint: String| {
+        rows.push(vec![
+            Cell::head(label),
+            Cell::new(text).hint(hint).marked(x.stability.is_unstable() && label.starts_with('p')),
+        ]);
+    };
+    let rate = |e: &Estimate| words::or_unknown(e.value, words::rate);
+    push("scheduled", rate(&x.rates.scheduled), words::support(&x.rates.scheduled, words::rate));
+    push("completed", rate(&x.rates.completed), words::support(&x.rates.completed, words::rate));
+    push("did not end well", words::or_unknown(x.error_share(), words::share), words::count(x.errors()));
+    let service = (x.caller_metric() != plimsoll_model::sample::Metric::ServiceTime)
+        .then(|| x.ok(plimsoll_model::sample::Metric::ServiceTime))
+        .flatten();
+    for (name, latency) in [
+        (caller_label(x), x.caller_wait()),
+        ("service time", service),
+        ("work done after", x.completion().filter(|_| x.is_async)),
+    ] {
+        let Some(l) = latency else { continue };
+        rows.push(vec![Cell {
+            text: format!("{name} (n = {})", words::count(l.count)),
+            kind: CellKind::Group,
+            ..Cell::default()
+        }]);
+        for ((_, q), e) in REPORTED.iter().zip(l.quantiles) {
+            let value =
+                Cell::new(words::or_unknown(e.value, words::time)).hint(words::support(&e, words::time));
+            rows.push(vec![Cell::head(words::quantile(q)), value.marked(x.stability.is_unstable())]);
+        }
+        rows.push(vec![Cell::head("max"), Cell::new(words::or_unknown(l.max, words::time))]);
+    }
+    rows
+}
+
+fn caller_label(x: &CellAnalysis) -> &'static str {
+    match x.caller_metric() {
+        plimsoll_model::sample::Metric::AcceptLatency => "accept latency",
+        plimsoll_model::sample::Metric::ServiceTime => "service time",
+        _ => "response time",
     }
 }

@@ -1,170 +1,178 @@
-//! Tables of all cells: figures, errors, and the driver's own health.
+//! Tables with a row for each cell.
 
-use plimsoll_analysis::cell::{CellAnalysis, KeptUp};
-use plimsoll_analysis::estimate::Estimate;
+use plimsoll_analysis::cell::CellAnalysis;
 use plimsoll_analysis::latency::Latency;
-use plimsoll_model::sample::Outcome;
+use plimsoll_analysis::quantile::REPORTED;
+use plimsoll_model::accounting::Accounting;
+use plimsoll_model::sample::{FailureKind, Outcome};
 
-use super::{View, grows, waits_for_acceptance};
-use crate::document::{Block, Cell, Column, Table};
-use crate::words::{self, UNKNOWN};
+use super::Context;
+use crate::document::{Cell, Column, Table};
+use crate::words;
 
-/// A row a cell, and the errors if there were any.
-pub fn steps(view: &View<'_>) -> Vec<Block> {
-    let mut blocks = vec![Block::Table(figures(view)), Block::Table(outcomes(view))];
-    let errors = errors(view);
-    if errors.rows.is_empty() {
-        blocks.push(Block::Text("No operation failed, was refused, timed out or was dropped.".to_owned()));
-    } else {
-        blocks.push(Block::Table(errors));
-    }
-    blocks
+/// Cells by step, then variant: neighbours are compared.
+pub(super) fn in_order<'a>(c: &'a Context<'_>) -> Vec<&'a CellAnalysis> {
+    let mut cells: Vec<&CellAnalysis> = c.analysis.cells.iter().collect();
+    cells.sort_by_key(|x| (x.id.step, x.id.variant));
+    cells
 }
 
-const QUANTILES: [&str; 5] = ["p50", "p90", "p95", "p99", "p99_9"];
+/// The first two cells of each row.
+pub(super) fn heads(c: &Context<'_>, x: &CellAnalysis) -> Vec<Cell> {
+    vec![Cell::head(c.step(x.id.step)), Cell::new(c.variant(x.id.variant))]
+}
 
-fn figures(view: &View<'_>) -> Table {
+/// Every cell's rates and percentiles.
+pub fn steps(c: &Context<'_>) -> Table {
     let mut columns = vec![
-        Column::text("cell"),
-        Column::number("offered (1/s)").hint("mean rate of the schedule"),
-        Column::number("completed (1/s)").hint("work done while arrivals came"),
-        Column::text("kept up"),
+        Column::text("step"),
+        Column::text("variant"),
+        Column::text("of"),
+        Column::number("offered").hint("Mean rate of the schedule; – in the closed model"),
+        Column::number("completed").hint("Work done within the arrivals window ÷ its length"),
     ];
-    columns.extend(QUANTILES.map(|q| {
-        Column::number(format!("wait {}", words::quantile(q)))
-            .hint("intended start to the response, or to the acceptance")
-    }));
-    columns.push(Column::number("wait max"));
-    columns.push(Column::number("done p50").hint("intended start to the work done"));
-    columns.push(Column::number("done p99"));
-    columns.push(Column::number("n").hint("ok responses behind the percentiles"));
-    let rows = view.analysis.cells.iter().map(|c| figure_row(view, c)).collect();
-    Table { caption: "Figures of each cell, of ok operations".into(), columns, rows }
+    columns.extend(REPORTED.iter().map(|(_, q)| Column::number(words::quantile(q))));
+    columns.extend([
+        Column::number("max"),
+        Column::number("not ok").hint("Operations and jobs of the measured phase that did not end well"),
+        Column::number("n").hint("Samples the percentiles are made from"),
+    ]);
+    let mut rows = Vec::new();
+    for x in in_order(c) {
+        let what = if x.is_async { "accept" } else { "response" };
+        rows.push(step_row(c, x, what, x.caller_wait(), true));
+        if x.is_async {
+            rows.push(step_row(c, x, "done", x.completion(), false));
+        }
+    }
+    let caption = "Of ok operations of the measured phase. ≥ marks percentiles taken while the backlog was rising: they grow with the length of the test. – is unknown, for want of samples";
+    Table { caption: caption.to_owned(), columns, rows }
 }
 
-fn figure_row(view: &View<'_>, c: &CellAnalysis) -> Vec<Cell> {
-    let wait_grows = grows(c, waits_for_acceptance(c));
-    let of = |l: Option<&Latency>, q: &str, grows: bool| {
-        let e = l.map_or(Estimate::unknown(0), |l| l.quantile(q));
-        Cell::new(words::or_unknown(e.value, words::time)).hint(words::support(&e, words::time)).marked(grows)
+fn step_row(c: &Context<'_>, x: &CellAnalysis, what: &str, l: Option<&Latency>, first: bool) -> Vec<Cell> {
+    let mut row = heads(c, x);
+    row.push(Cell::new(what));
+    let rate = |e: &plimsoll_analysis::estimate::Estimate| {
+        Cell::new(words::or_unknown(e.value, words::rate)).hint(words::support(e, words::rate))
     };
-    let (wait, done) = (c.caller_wait(), c.completion());
-    let offered = c.offered_rate.or(c.rates.scheduled.value);
-    let completed =
-        Cell::new(words::or_unknown(c.rates.completed.value, |v| words::rate(v).replace("/s", "")))
-            .hint(words::support(&c.rates.completed, words::rate));
-    let kept_up = match c.kept_up {
-        KeptUp::Yes => "yes",
-        KeptUp::No(_) => "no",
-        KeptUp::Unknown => UNKNOWN,
-    };
-    let mut row = vec![
-        Cell::head(view.cell_name(c)),
-        Cell::new(words::or_unknown(offered, |v| words::rate(v).replace("/s", ""))),
-        completed,
-        Cell::new(kept_up),
-    ];
-    row.extend(QUANTILES.map(|q| of(wait, q, wait_grows)));
-    row.push(Cell::new(words::or_unknown(wait.and_then(|l| l.max), words::time)).marked(wait_grows));
-    row.push(of(done, "p50", grows(c, false)));
-    row.push(of(done, "p99", grows(c, false)));
-    row.push(Cell::new(words::count(wait.map_or(0, |l| l.count))));
+    if first {
+        row.push(Cell::new(words::or_unknown(x.offered_rate, words::rate)));
+        row.push(rate(&x.rates.completed));
+    } else {
+        row.extend([Cell::default(), Cell::default()]);
+    }
+    let unstable = x.stability.is_unstable();
+    for (_, q) in REPORTED {
+        let e = l.map(|l| l.quantile(q)).unwrap_or_default();
+        let text = words::or_unknown(e.value, words::time);
+        row.push(Cell::new(text).hint(words::support(&e, words::time)).marked(unstable && e.value.is_some()));
+    }
+    let max = l.and_then(|l| l.max);
+    row.push(Cell::new(words::or_unknown(max, words::time)).marked(unstable && max.is_some()));
+    row.push(match first {
+        true => Cell::new(words::or_unknown(x.error_share(), words::share)).hint(words::count(x.errors())),
+        false => Cell::default(),
+    });
+    row.push(Cell::new(words::count(l.map_or(0, |l| l.count))));
     row
 }
 
-fn outcomes(view: &View<'_>) -> Table {
-    let mut columns = vec![Column::text("cell"), Column::number("scheduled"), Column::number("sent")];
-    columns.extend(Outcome::ALL.map(|o| Column::number(o.name().replace('_', " "))));
-    columns.push(Column::number("polls").hint("requests made to learn of completion"));
-    let row = |c: &CellAnalysis| {
-        let t = &c.tally;
-        let mut row = vec![
-            Cell::head(view.cell_name(c)),
-            Cell::new(words::count(t.scheduled)),
-            Cell::new(words::count(t.sent)),
-        ];
-        row.extend(Outcome::ALL.map(|o| Cell::new(words::count(t.outcome(o)))));
-        row.push(Cell::new(words::count(t.polls)));
-        row
+type Count = (&'static str, &'static str, fn(&Accounting) -> u64);
+
+const JOB_COUNTS: [Count; 12] = [
+    ("attempted", "Submissions sent", |a| a.attempted),
+    ("accepted", "Submissions answered with an acceptance", |a| a.accepted),
+    ("refused", "Definitely not taken: 4xx, 429, 503, or never connected", |a| a.refused),
+    ("unknown", "Timed out, or broken after the send", |a| a.unknown),
+    ("done", "Accepted and noticed as done", |a| a.done),
+    ("failed", "Accepted and noticed as failed, dead-lettered or cancelled", |a| a.failed),
+    ("unfinished", "Still pending when the drain time-out ended", |a| a.unfinished),
+    ("lost", "Accepted, and then unknown to the target", |a| a.lost),
+    ("unobserved", "The driver stopped watching", |a| a.unobserved),
+    ("duplicated", "Processed or noticed more than once", |a| a.duplicated),
+    ("unexpected", "In the target’s ledger, never attempted", |a| a.unexpected),
+    ("recovered", "Of unknown fate, but in the target’s ledger", |a| a.recovered),
+];
+
+/// What became of every job.
+pub fn jobs(c: &Context<'_>) -> Table {
+    let mut columns = vec![Column::text("step"), Column::text("variant")];
+    columns.extend(JOB_COUNTS.iter().map(|(name, hint, _)| Column::number(*name).hint(*hint)));
+    columns.push(Column::text("sums").hint(
+        "attempted = accepted + refused + unknown; accepted = done + failed + unfinished + lost + unobserved",
+    ));
+    columns.push(Column::text("target’s ledger").hint("Compared job by job, where the target keeps one"));
+    let row = |x: &CellAnalysis| {
+        let a = x.facts.accounting.as_ref()?;
+        let mut row = heads(c, x);
+        row.extend(JOB_COUNTS.iter().map(|(.., of)| Cell::new(words::count(of(a)))));
+        row.push(Cell::new(if a.balances() { "hold" } else { "do not hold" }));
+        row.push(Cell::new(match &a.ledger {
+            None => "none".to_owned(),
+            Some(l) if l.disagreements == 0 => format!("agrees ({})", words::count(l.accepted)),
+            Some(l) => format!("{} differ", words::count(l.disagreements)),
+        }));
+        Some(row)
     };
-    let rows = view.analysis.cells.iter().map(row).collect();
-    let caption = "Outcomes: scheduled = ok + rejected + failed + timed out + dropped + unresolved".into();
-    Table { caption, columns, rows }
+    let rows = in_order(c).into_iter().filter_map(row).collect();
+    Table { caption: "Every job of the whole step, warm-up included; valid after a full drain if lost and unexpected are 0".to_owned(), columns, rows }
 }
 
-fn errors(view: &View<'_>) -> Table {
-    let columns = vec![Column::text("cell"), Column::text("what"), Column::number("operations")];
+/// What did not end well; none when everything did.
+pub fn errors(c: &Context<'_>) -> Option<Table> {
     let mut rows = Vec::new();
-    for c in &view.analysis.cells {
-        let mut row = |what: String, n: u64| {
+    for x in in_order(c) {
+        let mut push = |what: String, n: u64, hint: &str| {
             if n > 0 {
-                rows.push(vec![Cell::head(view.cell_name(c)), Cell::new(what), Cell::new(words::count(n))]);
+                let mut row = heads(c, x);
+                let share = plimsoll_analysis::estimate::ratio(n as f64, x.tally.scheduled as f64);
+                row.push(Cell::new(what).hint(hint));
+                row.push(Cell::new(words::count(n)));
+                row.push(Cell::new(words::or_unknown(share, words::share)));
+                rows.push(row);
             }
         };
-        for (kind, n) in &c.tally.failures {
-            row(format!("failed: {}", kind.name()), *n);
+        for outcome in Outcome::ALL.into_iter().filter(|o| *o != Outcome::Ok) {
+            push(outcome.name().replace('_', " "), x.tally.outcome(outcome), meaning(outcome));
         }
-        for (status, n) in c.tally.statuses.iter().filter(|(s, _)| **s >= 400) {
-            row(format!("status {status}"), *n);
+        for kind in FailureKind::ALL {
+            let n = x.tally.failures.get(&kind).copied().unwrap_or(0);
+            push(format!("failed by: {}", kind.name()), n, "cause of failed operations");
         }
-        for outcome in [Outcome::TimedOut, Outcome::Dropped, Outcome::Unresolved] {
-            row(outcome.name().replace('_', " "), c.tally.outcome(outcome));
+        for (status, n) in x.tally.statuses.iter().filter(|(s, _)| **s >= 400) {
+            push(format!("status {status}"), *n, "answers with this HTTP status");
         }
+        push(
+            "jobs failed".to_owned(),
+            x.tally.job(Outcome::Failed),
+            "accepted, and then failed or dead-lettered",
+        );
+        push(
+            "jobs unfinished".to_owned(),
+            x.tally.job(Outcome::Unresolved),
+            "not done by the end of the drain",
+        );
     }
-    Table { caption: "What went wrong".into(), columns, rows }
+    (!rows.is_empty()).then(|| Table {
+        caption: "By outcome, then by cause and by status; of the measured phase".to_owned(),
+        columns: vec![
+            Column::text("step"),
+            Column::text("variant"),
+            Column::text("what"),
+            Column::number("count"),
+            Column::number("of scheduled"),
+        ],
+        rows,
+    })
 }
 
-/// The driver's own figures.
-pub fn trust(view: &View<'_>) -> Vec<Block> {
-    let columns = vec![
-        Column::text("cell"),
-        Column::text("generator-limited")
-            .hint("whether the figures say more about the driver than about the target"),
-        Column::number("sent ÷ scheduled"),
-        Column::number("lateness p50").hint("intended start to actual send"),
-        Column::number("lateness p99"),
-        Column::number("lateness max"),
-        Column::number("driver CPU").hint("100 % is one core"),
-        Column::number("waited for a core")
-            .hint("time its threads were runnable and not running, of the cell's length"),
-        Column::text("Little's law").hint("mean number out = rate × mean time, within its tolerance"),
-        Column::text("counts balance").hint("scheduled = sum of all outcomes"),
-    ];
-    let rows = view.analysis.cells.iter().map(|c| trust_row(view, c)).collect();
-    let text = "A cell is generator-limited if a start was dropped, less than 99 % of the starts were sent, or at least three \
-                starts and the 99th percentile of the lateness exceed 1 ms and 5 % of the caller's median wait. Its figures are then the driver's.";
-    vec![
-        Block::Text(text.to_owned()),
-        Block::Table(Table { caption: "The driver in each cell".into(), columns, rows }),
-    ]
-}
-
-fn trust_row(view: &View<'_>, c: &CellAnalysis) -> Vec<Cell> {
-    let t = &c.trust;
-    let late = |q: &str| {
-        let e = t.lateness.as_ref().map_or(Estimate::unknown(0), |l| l.quantile(q));
-        Cell::new(words::or_unknown(e.value, words::time)).hint(words::support(&e, words::time))
-    };
-    let yes_no = |b: Option<bool>| Cell::new(b.map_or(UNKNOWN, |b| if b { "yes" } else { "no" }));
-    let little = match t.little {
-        Some(l) => Cell::new(if l.holds() { "holds" } else { "does not hold" }).hint(format!(
-            "{} out, {} expected, ± {}",
-            words::number(l.outstanding),
-            words::number(l.expected),
-            words::number(l.tolerance)
-        )),
-        None => Cell::new(UNKNOWN).hint("needs a stable window of ten intervals"),
-    };
-    vec![
-        Cell::head(view.cell_name(c)),
-        yes_no(Some(t.is_generator_limited())),
-        Cell::new(words::or_unknown(t.sent_share, words::share)),
-        late("p50"),
-        late("p99"),
-        Cell::new(words::or_unknown(t.lateness.as_ref().and_then(|l| l.max), words::time)),
-        Cell::new(words::or_unknown(t.driver_cpu, words::share)),
-        Cell::new(words::or_unknown(t.run_queue_wait, words::share)),
-        little,
-        yes_no(t.balanced),
-    ]
+const fn meaning(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "answered as expected",
+        Outcome::Rejected => "refused for load: 429 or 503",
+        Outcome::Failed => "wrong answer or broken connection",
+        Outcome::TimedOut => "no full answer within the time-out",
+        Outcome::Dropped => "its start came while the most operations were out: not sent",
+        Outcome::Unresolved => "still out when the drain ended",
+    }
 }

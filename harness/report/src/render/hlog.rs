@@ -1,40 +1,44 @@
-//! `histograms.hlog`: an HdrHistogram interval log, for the tools that read those.
+//! An HdrHistogram interval log: what the HdrHistogram tools and plotter read.
 
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use plimsoll_model::artefact::Run;
 use plimsoll_model::sample::Phase;
+use plimsoll_model::time::Nanos;
 
-/// Every histogram of the run's measured phase, tagged `variant/step/metric/outcome`; values in ns.
-///
-/// # Errors
-/// When a histogram can't be written in that form.
+/// The measured phase of every interval, tagged `variant/step/metric/outcome`; cells end to end on one
+/// time axis, since a log must rise. Values are nanoseconds; the maximum of a line is in seconds.
 pub fn log(run: &Run) -> io::Result<String> {
-    let mut bytes = Vec::new();
+    let mut out = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
-    let mut log = IntervalLogWriterBuilder::new()
-        .add_comment("values in nanoseconds; times from the origin of each tag's cell")
-        .with_base_time(SystemTime::UNIX_EPOCH)
-        .begin_log_with(&mut bytes, &mut serializer)?;
+    let mut writer = IntervalLogWriterBuilder::new()
+        .add_comment("[Logged with plimsoll; values in ns, times in seconds since the first step]")
+        .with_max_value_divisor(1e9)
+        .begin_log_with(&mut out, &mut serializer)?;
+    let mut origin = Nanos::ZERO;
     for cell in &run.cells {
-        let place = format!("{}/{}", run.variant(cell).name, run.step(cell).name);
-        for interval in &cell.intervals {
-            for (key, histogram) in interval.series.iter().filter(|(k, _)| k.phase == Phase::Measured) {
-                let tag = tag(&format!("{place}/{}/{}", key.metric.name(), key.outcome.name()));
-                let length = interval.end.saturating_sub(interval.start).as_duration();
-                let start = Duration::from_nanos(interval.start.0);
-                log.write_histogram(&histogram.to_hdr(), start, length, Tag::new(&tag))
+        let place = format!("{}/{}", clean(&run.variant(cell).name), clean(&run.step(cell).name));
+        for i in &cell.intervals {
+            for (key, h) in i.series.iter().filter(|(k, h)| k.phase == Phase::Measured && !h.is_empty()) {
+                let tag = format!("{place}/{}/{}", key.metric.name(), key.outcome.name());
+                let length = Duration::from_nanos(i.end.saturating_sub(i.start).0);
+                let start = (origin + i.start).as_duration();
+                writer
+                    .write_histogram(&h.to_hdr(), start, length, Tag::new(&tag))
                     .map_err(|e| io::Error::other(format!("{e:?}")))?;
             }
         }
+        origin += cell.intervals.last().map_or(Nanos::ZERO, |i| i.end);
     }
-    String::from_utf8(bytes).map_err(io::Error::other)
+    String::from_utf8(out).map_err(io::Error::other)
 }
 
-/// Without the characters that end a tag.
-fn tag(text: &str) -> String {
-    text.chars().map(|c| if c == ',' || c.is_whitespace() || c.is_control() { '_' } else { c }).collect()
+/// A tag may hold neither a comma nor white space; a slash would feign a part.
+fn clean(name: &str) -> String {
+    let bad = |c: char| c == ',' || c == '/' || c.is_whitespace() || c.is_control();
+    let per_second = name.strip_suffix("/s").map_or(name.to_owned(), |n| format!("{n}_per_s"));
+    per_second.chars().map(|c| if bad(c) { '_' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! The page: one file, complete without scripts, without style sheets and without a network.
+//! The page: one file without a single address in it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,36 +6,43 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use crate::chart;
-use crate::document::{Block, Cell, CellKind, Column, Document, Figure, Level, Notice, Section, Table};
+use crate::document::{Block, Cell, CellKind, Document, Figure, Level, Notice, Section, Table};
 
-const STYLE: &str = include_str!("html/page.css");
-const SCRIPT: &str = include_str!("html/enhance.js");
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
 
 /// The whole page.
-pub fn page(document: &Document) -> String {
+pub fn page(d: &Document) -> String {
+    // By hash, so that nothing but these two runs or styles, whatever a name in the run holds.
+    let policy = format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    );
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy());
+                meta http-equiv="Content-Security-Policy" content=(policy);
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (clean(&document.title)) " – plimsoll" }
+                meta name="color-scheme" content="light dark";
+                title { (d.title) " – plimsoll" }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 a.skip href="#answer" { "Skip to the answer" }
-                (header(document))
+                (header(d))
                 main {
-                    (answer(document))
-                    (notices(&document.notices))
-                    section id="scorecard" {
-                        h2 { "Scorecard" }
-                        (table(&document.scorecard))
+                    (answer(d))
+                    (notices(&d.notices))
+                    section #scorecard aria-labelledby="scorecard-title" {
+                        h2 #scorecard-title { "Scorecard" }
+                        (table(&d.scorecard, true))
                     }
-                    @for s in &document.sections { (section(s)) }
+                    @for s in &d.sections { (section(s)) }
                 }
-                footer { p { "† grows with the length of the test: the target did not keep up, so this figure says how long it was tried." } }
+                footer { p { "Made by plimsoll from the run directory alone; the same directory gives the same page." } }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
@@ -43,59 +50,43 @@ pub fn page(document: &Document) -> String {
     markup.into_string()
 }
 
-/// Nothing may be loaded, and no script run but the one in the page.
-fn policy() -> String {
-    let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
-    format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'")
+fn hash(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 
-/// HTML can't hold control characters, and names from outside may.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
-}
-
-fn header(document: &Document) -> Markup {
+fn header(d: &Document) -> Markup {
     html! {
         header {
-            p.brand { "plimsoll" }
-            h1 { (clean(&document.title)) }
-            p.subtitle { (clean(&document.subtitle)) }
-            p.verdict.(class_of(document.verdict.level)) {
-                strong { (sign(document.verdict.level)) " " (clean(&document.verdict.word)) }
-                ": " (clean(&document.verdict.reason)) "."
+            h1 { (d.title) }
+            p.subtitle { (d.subtitle) }
+            p.verdict.(d.verdict.level.name()) {
+                strong { (mark(d.verdict.level)) " " (d.verdict.word) } " " (d.verdict.reason)
             }
             nav aria-label="Contents" {
-                a href="#scorecard" { "Scorecard" }
-                @for s in &document.sections { " " a href={ "#" (s.id) } { (short(&s.title)) } }
+                ul {
+                    li { a href="#scorecard" { "Scorecard" } }
+                    @for s in &d.sections { li { a href={ "#" (s.id) } { (s.title) } } }
+                }
             }
         }
     }
 }
 
-/// The part of a heading before its explanation.
-fn short(title: &str) -> &str {
-    title.split(':').next().unwrap_or(title)
-}
-
-fn class_of(level: Level) -> &'static str {
-    level.name()
-}
-
-/// A sign beside the colour, since colour alone says nothing to some readers.
-fn sign(level: Level) -> &'static str {
+/// A sign beside the colour, which alone says nothing to some readers and on paper.
+const fn mark(level: Level) -> &'static str {
     match level {
         Level::Good => "✓",
-        Level::Note => "i",
+        Level::Note => "·",
         Level::Caution => "!",
-        Level::Severe => "✕",
+        Level::Severe => "✗",
     }
 }
 
-fn answer(document: &Document) -> Markup {
+fn answer(d: &Document) -> Markup {
     html! {
-        section #answer {
-            @for (i, sentence) in document.answer.iter().enumerate() {
-                p.lead[i == 0] { (clean(sentence)) }
+        section #answer aria-label="Answer" {
+            @for (i, sentence) in d.answer.iter().enumerate() {
+                p.lead[i == 0] { (sentence) }
             }
         }
     }
@@ -103,72 +94,18 @@ fn answer(document: &Document) -> Markup {
 
 fn notices(notices: &[Notice]) -> Markup {
     html! {
-        section #notices aria-label="Warnings" {
-            @if notices.is_empty() {
-                p.quiet { "No warnings." }
-            }
-            @for n in notices {
-                div.notice.(class_of(n.level)) {
-                    p { strong { (sign(n.level)) " " (n.level.name()) ": " (clean(&n.title)) } }
-                    p { (clean(&n.detail)) }
-                    p.remedy { "Remedy: " (clean(&n.remedy)) }
-                }
-            }
-        }
-    }
-}
-
-fn section(section: &Section) -> Markup {
-    html! {
-        section id=(section.id) {
-            h2 { (clean(&section.title)) }
-            @for block in &section.blocks { (self::block(block)) }
-        }
-    }
-}
-
-fn block(block: &Block) -> Markup {
-    match block {
-        Block::Text(text) => html! { p { (clean(text)) } },
-        Block::Figure(f) => figure(f),
-        Block::Table(t) => table(t),
-        Block::Code(title, text) => html! {
-            details { summary { (clean(title)) } pre { code { (clean(text)) } } }
-        },
-        Block::Definitions(terms) => html! {
-            details {
-                summary { "Glossary" }
-                dl { @for (term, meaning) in terms { dt { (clean(term)) } dd { (clean(meaning)) } } }
-            }
-        },
-    }
-}
-
-fn figure(f: &Figure) -> Markup {
-    html! {
-        figure role="group" id=(f.id) aria-label=(clean(&f.title)) {
-            h3 { (clean(&f.title)) }
-            div.drawing { (PreEscaped(chart::svg(&f.chart, f.id, &f.title, &f.description))) }
-            p.readout aria-hidden="true" {}
-            figcaption { (clean(&f.caption)) }
-            details { summary { "Figures as a table" } (table(&f.table)) }
-        }
-    }
-}
-
-fn table(t: &Table) -> Markup {
-    html! {
-        div.scroll tabindex="0" role="region" aria-label=(clean(&t.caption)) {
-            table {
-                caption { (clean(&t.caption)) }
-                thead { tr { @for c in &t.columns { (head(c)) } } }
-                tbody {
-                    @for row in &t.rows {
-                        @match row.as_slice() {
-                            [only] if only.kind == CellKind::Group => {
-                                tr.group { th scope="colgroup" colspan=(t.columns.len()) { (clean(&only.text)) } }
+        @if !notices.is_empty() {
+            section #warnings aria-labelledby="warnings-title" {
+                h2 #warnings-title { "Before you believe it" }
+                ul.notices {
+                    @for n in notices {
+                        li.(n.level.name()) {
+                            p {
+                                span.level { (mark(n.level)) " " (n.level.name()) } " "
+                                strong { (n.title) "." }
+                                @if !n.detail.is_empty() { " " (n.detail) "." }
                             }
-                            cells => tr { @for (cell, column) in cells.iter().zip(&t.columns) { (self::cell(cell, column)) } },
+                            p.remedy { (n.remedy) }
                         }
                     }
                 }
@@ -177,32 +114,91 @@ fn table(t: &Table) -> Markup {
     }
 }
 
-fn head(c: &Column) -> Markup {
-    let hint = (!c.hint.is_empty()).then(|| clean(&c.hint));
+fn section(s: &Section) -> Markup {
+    let title_id = format!("{}-title", s.id);
     html! {
-        th scope="col" class=[c.numeric.then_some("number")] title=[hint] {
-            @if let Some(variant) = c.variant {
-                span.{ "mark c" (variant % chart::COLOURS) } aria-hidden="true" { "■ " }
-            }
-            (clean(&c.label))
+        section id=(s.id) aria-labelledby=(title_id) {
+            h2 id=(title_id) { (s.title) }
+            @for b in &s.blocks { (block(b)) }
         }
     }
 }
 
-fn cell(cell: &Cell, column: &Column) -> Markup {
-    let hint = (!cell.hint.is_empty()).then(|| clean(&cell.hint));
-    match cell.kind {
-        CellKind::Head | CellKind::Minor | CellKind::Group => html! {
-            th scope="row" title=[hint] { (clean(&cell.text)) }
-        },
-        kind => html! {
-            td class=[column.numeric.then_some("number")] title=[hint] {
-                @if kind == CellKind::Marked && !cell.text.is_empty() {
-                    em { (clean(&cell.text)) "†" }
-                } @else {
-                    (clean(&cell.text))
-                }
-            }
+fn block(b: &Block) -> Markup {
+    match b {
+        Block::Text(text) => html! { p { (text) } },
+        Block::Figure(f) => figure(f),
+        Block::Table(t) => table(t, false),
+        Block::Code(title, code) => {
+            html! { details { summary { (title) } pre tabindex="0" { code { (code) } } } }
+        }
+        Block::Definitions(list) => html! {
+            dl { @for (term, text) in list { dt { (term) } dd { (text) } } }
         },
     }
+}
+
+fn figure(f: &Figure) -> Markup {
+    let svg = chart::svg(&f.chart, f.id, &f.title, &f.description);
+    html! {
+        figure id=(f.id) role="group" aria-labelledby={ (f.id) "-caption" } {
+            figcaption id={ (f.id) "-caption" } {
+                h3 { (f.title) }
+                p { (f.caption) }
+            }
+            // Our own drawing, whose every text was escaped where it was written.
+            div.drawing { (PreEscaped(svg)) }
+            p.readout aria-live="polite" {}
+            details { summary { "Figures" } (table(&f.table, false)) }
+        }
+    }
+}
+
+fn table(t: &Table, is_scorecard: bool) -> Markup {
+    let columns = t.columns.len();
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(t.caption) {
+            table.scorecard[is_scorecard] {
+                caption { (t.caption) }
+                thead {
+                    tr {
+                        @for c in &t.columns {
+                            th scope="col" .number[c.numeric] title=[hint(&c.hint)] {
+                                @if let Some(v) = c.variant { (swatch(v)) " " }
+                                (c.label)
+                            }
+                        }
+                    }
+                }
+                tbody {
+                    @for row in &t.rows {
+                        @if row.len() == 1 && columns > 1 {
+                            tr.group { th scope="rowgroup" colspan=(columns) { (row[0].text) } }
+                        } @else {
+                            tr { @for (c, cell) in t.columns.iter().zip(row) { (entry(cell, c.numeric)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn entry(cell: &Cell, numeric: bool) -> Markup {
+    match cell.kind {
+        CellKind::Head | CellKind::Minor => html! { th scope="row" title=[hint(&cell.hint)] { (cell.text) } },
+        CellKind::Marked => html! {
+            td.marked .number[numeric] title={ "grows with the length of the test; " (cell.hint) } { "≥ " (cell.text) }
+        },
+        _ => html! { td .number[numeric] title=[hint(&cell.hint)] { (cell.text) } },
+    }
+}
+
+fn hint(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// A variant's colour and marker beside its name.
+fn swatch(variant: usize) -> Markup {
+    PreEscaped(chart::swatch(variant))
 }

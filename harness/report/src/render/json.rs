@@ -1,25 +1,36 @@
-//! The summary as JSON.
+//! The summary rows as JSON.
 
-use plimsoll_analysis::summary::Row;
-use serde_json::{Value, json};
+use plimsoll_analysis::summary::{COLUMNS, Row};
+use serde_json::{Map, Value, json};
 
-/// An array of objects with the columns of `summary.csv` as keys, ended by a newline.
+/// An array of objects, one a line, with the fields of `summary.csv` in its order; unknown is null.
 pub fn rows(rows: &[Row]) -> String {
-    let object = |r: &Row| {
-        json!({
-            "variant": r.variant,
-            "step": r.step,
-            "offered_rate": r.offered_rate,
-            "metric": r.metric,
-            "outcome": r.outcome,
-            "stat": r.stat,
-            "value": r.value,
-            "unit": r.unit,
-            "low": r.low,
-            "high": r.high,
-            "count": r.count,
+    let lines: Vec<String> = rows.iter().map(object).collect();
+    format!("[\n{}\n]\n", lines.join(",\n"))
+}
+
+/// Written field by field: a map would sort them.
+fn object(row: &Row) -> String {
+    let values: [Value; COLUMNS.len()] = [
+        json!(row.variant),
+        json!(row.step),
+        json!(row.offered_rate),
+        json!(row.metric),
+        json!(row.outcome),
+        json!(row.stat),
+        json!(row.value),
+        json!(row.unit),
+        json!(row.low),
+        json!(row.high),
+        json!(row.count),
+    ];
+    let fields: Vec<String> = COLUMNS
+        .iter()
+        .zip(values)
+        .map(|(name, value)| {
+            let one = Value::Object(Map::from_iter([((*name).to_owned(), value)])).to_string();
+            one[1..one.len() - 1].to_owned()
         })
-    };
-    let all: Vec<Value> = rows.iter().map(object).collect();
-    format!("{:#}\n", Value::from(all))
+        .collect();
+    format!("{{{}}}", fields.join(","))
 }

@@ -1,4 +1,4 @@
-//! The renderers: each turns what is decided into one form, and computes no figure.
+//! Renderers: they set, and compute nothing.
 
 pub mod csv;
 pub mod hlog;

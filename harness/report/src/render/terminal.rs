@@ -1,155 +1,189 @@
-//! The summary for a terminal: at most 40 lines.
+//! At most forty lines for a terminal.
 
-use crate::document::{Cell, CellKind, Document, Level, Spark, Table};
+use crate::document::{CellKind, Document, Level, Table};
 
-/// Most lines of the whole.
-pub const MOST_LINES: usize = 40;
-
-/// Narrowest and widest text, columns.
-const WIDTHS: std::ops::RangeInclusive<usize> = 40..=110;
-
-/// How it is shown.
+/// How a terminal is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TerminalOptions {
-    /// Whether to use colour and weight.
+    /// Whether colour may be used; `NO_COLOR` is the caller's to honour.
     pub color: bool,
-    /// Columns to fill.
+    /// Columns; taken as at least 40.
     pub width: usize,
 }
 
-/// The document's essence.
+const MOST_LINES: usize = 40;
+const MOST_NOTICES: usize = 4;
+
+/// The summary.
 pub fn text(document: &Document, options: &TerminalOptions) -> String {
-    let paint = Paint { color: options.color, width: options.width.clamp(*WIDTHS.start(), *WIDTHS.end()) };
-    let mut lines = vec![paint.bold(&clean(&document.title)), clean(&document.subtitle)];
-    let verdict = format!("{}: {}", document.verdict.word, document.verdict.reason);
-    lines.extend(paint.wrapped(&clean(&verdict), 0).iter().map(|l| paint.level(document.verdict.level, l)));
-    lines.push(String::new());
-    for sentence in &document.answer {
-        lines.extend(paint.wrapped(&clean(sentence), 2));
-    }
-    let table = scorecard(&document.scorecard, &paint);
-    let sparks: Vec<String> = document.sparks.iter().map(spark).collect();
-    // The scorecard is what was asked for: warnings give way first, then the small series.
-    let room = MOST_LINES.saturating_sub(lines.len() + table.len() + 1);
-    lines.extend(notices(document, &paint, room.min(6)));
-    lines.push(String::new());
-    lines.extend(table);
-    let room = MOST_LINES.saturating_sub(lines.len());
-    lines.extend(sparks.into_iter().take(room));
+    let width = options.width.clamp(40, 120);
+    let paint = Paint(options.color);
+    let mut head = Vec::new();
+    head.push(format!("{}  {}", paint.bold(&clean(&document.title)), clean(&document.subtitle)));
+    let verdict = format!("{}.", document.verdict.word);
+    wrap(&format!("{verdict} {}", document.verdict.reason), width, 0, |i, line| {
+        match (i, line.strip_prefix(&verdict)) {
+            (0, Some(rest)) => head.push(format!("{}{rest}", paint.level(document.verdict.level, &verdict))),
+            _ => head.push(line.to_owned()),
+        }
+    });
+    head.push(String::new());
+    wrap(&document.answer.join(" "), width, 0, |_, line| head.push(line.to_owned()));
+    let notices = notices(document, width, paint);
+    let sparks = sparks(document);
+    let room = MOST_LINES.saturating_sub(head.len() + notices.len() + sparks.len() + 3);
+    let mut lines = head;
+    lines.extend(blank_before(notices));
+    lines.extend(blank_before(table(&document.scorecard, paint, room)));
+    lines.extend(blank_before(sparks));
     lines.truncate(MOST_LINES);
-    lines.iter().map(|l| format!("{}\n", l.trim_end())).collect()
+    lines.iter().map(|l| fit(l, width, options.color)).map(|l| format!("{}\n", l.trim_end())).collect()
 }
 
-/// Control characters in names from outside must not reach the terminal.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+fn blank_before(lines: Vec<String>) -> Vec<String> {
+    if lines.is_empty() { lines } else { std::iter::once(String::new()).chain(lines).collect() }
 }
 
-fn notices(document: &Document, paint: &Paint, most: usize) -> Vec<String> {
+fn notices(document: &Document, width: usize, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
-    for n in &document.notices {
-        lines.push(
-            paint.level(
-                n.level,
-                &paint.cut(&clean(&format!("{}: {} ({})", n.level.name(), n.title, n.detail))),
-            ),
-        );
+    for n in document.notices.iter().take(MOST_NOTICES) {
+        let mark = match n.level {
+            Level::Severe => "!!",
+            Level::Caution => "! ",
+            _ => "- ",
+        };
+        let detail = if n.detail.is_empty() { String::new() } else { format!(": {}", n.detail) };
+        let text = clean(&format!("{}{detail}", n.title));
+        let short = if text.chars().count() > width - 3 {
+            format!("{}…", text.chars().take(width - 4).collect::<String>())
+        } else {
+            text
+        };
+        lines.push(format!("{} {short}", paint.level(n.level, mark)));
     }
-    if lines.len() > most {
-        let left = lines.len() - most.saturating_sub(1);
-        lines.truncate(most.saturating_sub(1));
-        lines.push(format!("and {left} more notices, with their remedies in the report"));
-        lines.truncate(most);
+    if document.notices.len() > MOST_NOTICES {
+        lines.push(format!(
+            "   {} more, and what to do about each, in the report",
+            document.notices.len() - MOST_NOTICES
+        ));
     }
     lines
 }
 
-fn scorecard(table: &Table, paint: &Paint) -> Vec<String> {
-    let shown: Vec<&Vec<Cell>> =
-        table.rows.iter().filter(|r| r.first().is_some_and(|c| c.kind != CellKind::Minor)).collect();
-    let text = |c: &Cell| match c.kind {
-        CellKind::Marked => format!("{}†", clean(&c.text)),
-        _ => clean(&c.text),
-    };
-    let width = |i: usize| {
-        let cells =
-            shown.iter().filter(|r| r.len() > 1).filter_map(|r| r.get(i)).map(|c| text(c).chars().count());
-        let head = table.columns.get(i).map_or(0, |c| c.label.chars().count());
-        cells.chain([head]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..table.columns.len()).map(width).collect();
-    let line = |cells: &[String]| {
-        let padded = cells.iter().zip(&widths).enumerate().map(|(i, (t, w))| {
-            let space = " ".repeat(w.saturating_sub(t.chars().count()));
-            if i == 0 { format!("{t}{space}") } else { format!("{space}{t}") }
-        });
-        paint.cut(&padded.collect::<Vec<_>>().join("  "))
-    };
-    let mut lines =
-        vec![paint.bold(&line(&table.columns.iter().map(|c| clean(&c.label)).collect::<Vec<_>>()))];
-    for row in &shown {
-        match row.as_slice() {
-            [only] => lines.push(paint.bold(&clean(&only.text))),
-            cells => lines.push(line(&cells.iter().map(text).collect::<Vec<_>>())),
+/// The scorecard in columns; the rows that only the page shows are left out, and as many of the last
+/// as there is no room for.
+fn table(t: &Table, paint: Paint, room: usize) -> Vec<String> {
+    let columns = t.columns.len();
+    let mut widths: Vec<usize> = t.columns.iter().map(|c| length(&clean(&c.label))).collect();
+    let shown: Vec<_> = t.rows.iter().filter(|r| r[0].kind != CellKind::Minor).collect();
+    for row in shown.iter().filter(|r| r.len() == columns) {
+        for (w, cell) in widths.iter_mut().zip(row.iter()) {
+            *w = (*w).max(length(&clean(&cell.text)) + usize::from(cell.kind == CellKind::Marked) * 2);
         }
     }
-    if shown.iter().flat_map(|r| r.iter()).any(|c| c.kind == CellKind::Marked) {
-        lines.push("† grows with the length of the test".to_owned());
+    let pad = |text: &str, i: usize| {
+        let text = clean(text);
+        let gap = " ".repeat(widths[i].saturating_sub(length(&text)));
+        if i == 0 { format!("  {text}{gap}") } else { format!("   {gap}{text}") }
+    };
+    let mut lines = Vec::new();
+    lines.push(t.columns.iter().enumerate().map(|(i, c)| pad(&c.label, i)).collect::<String>());
+    for row in shown {
+        lines.push(match row.len() == columns {
+            false => paint.bold(&clean(&row[0].text)),
+            true => row
+                .iter()
+                .enumerate()
+                .map(|(i, c)| match c.kind {
+                    CellKind::Marked => pad(&format!("≥ {}", c.text), i),
+                    _ => pad(&c.text, i),
+                })
+                .collect(),
+        });
     }
+    lines.truncate(room.max(3));
     lines
 }
 
-fn spark(spark: &Spark) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let bar = |h: &Option<f64>| h.map_or(' ', |h| BARS[((h * 7.0).round() as usize).min(7)]);
-    let drawn: String = spark.heights.iter().map(bar).collect();
-    format!("{drawn}  {}, {}", clean(&spark.label), spark.range)
+const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+fn sparks(document: &Document) -> Vec<String> {
+    let widest = document.sparks.iter().map(|s| length(&clean(&s.label))).max().unwrap_or(0);
+    let bars = |heights: &[Option<f64>]| -> String {
+        heights.iter().map(|h| h.map_or(' ', |h| BLOCKS[((h * 7.0).round() as usize).min(7)])).collect()
+    };
+    let line = |s: &crate::document::Spark| {
+        let label = clean(&s.label);
+        let gap = " ".repeat(widest - length(&label));
+        format!("  {label}{gap}  {}  {}", bars(&s.heights), s.range)
+    };
+    document.sparks.iter().take(6).map(line).collect()
 }
 
-struct Paint {
-    color: bool,
-    width: usize,
+/// What comes from outside must not steer the terminal; narrow spaces become plain ones.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c == '\u{a0}' {
+                ' '
+            } else if c.is_control() {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// Cut to the width, unless colour codes make counting unsafe.
+fn fit(line: &str, width: usize, color: bool) -> String {
+    match !color && length(line) > width {
+        true => format!("{}…", line.chars().take(width - 1).collect::<String>()),
+        false => line.to_owned(),
+    }
+}
+
+/// Break at spaces; a figure and its unit stay together.
+fn wrap(text: &str, width: usize, indent: usize, mut line: impl FnMut(usize, &str)) {
+    let (mut current, mut n) = (String::new(), 0);
+    for word in text.split(' ') {
+        let word: String = clean(word);
+        if !current.is_empty() && length(&current) + 1 + length(&word) > width {
+            line(n, &current);
+            n += 1;
+            current = " ".repeat(indent);
+        }
+        if !current.trim().is_empty() {
+            current.push(' ');
+        }
+        current.push_str(&word);
+    }
+    line(n, &current);
+}
+
+#[derive(Clone, Copy)]
+struct Paint(bool);
 
 impl Paint {
-    fn sgr(&self, code: &str, text: &str) -> String {
-        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    fn code(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    fn bold(&self, text: &str) -> String {
-        self.sgr("1", text)
+    fn bold(self, text: &str) -> String {
+        self.code("1", text)
     }
 
-    fn level(&self, level: Level, text: &str) -> String {
-        match level {
-            Level::Good => self.sgr("32", text),
-            Level::Note => text.to_owned(),
-            Level::Caution => self.sgr("33", text),
-            Level::Severe => self.sgr("31", text),
-        }
-    }
-
-    fn cut(&self, text: &str) -> String {
-        match text.chars().count() > self.width {
-            true => text.chars().take(self.width - 1).chain(['…']).collect(),
-            false => text.to_owned(),
-        }
-    }
-
-    /// Broken at spaces to the width; lines after the first are indented.
-    fn wrapped(&self, text: &str, indent: usize) -> Vec<String> {
-        let mut lines = vec![String::new()];
-        for word in text.split(' ') {
-            let line = lines.last_mut().expect("there is always a line");
-            if !line.trim().is_empty() && line.chars().count() + 1 + word.chars().count() > self.width {
-                lines.push(" ".repeat(indent) + word);
-            } else {
-                if !line.trim().is_empty() {
-                    line.push(' ');
-                }
-                line.push_str(word);
-            }
-        }
-        lines
+    fn level(self, level: Level, text: &str) -> String {
+        let code = match level {
+            Level::Good => "32",
+            Level::Note => "36",
+            Level::Caution => "33",
+            Level::Severe => "31",
+        };
+        self.code(code, text)
     }
 }
