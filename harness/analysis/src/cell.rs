@@ -167,6 +167,14 @@ impl CellAnalysis {
         if self.is_async { Metric::CompletionTime } else { self.caller_metric() }
     }
 
+    /// Whether this latency grows with the length of the test: the outstanding work rises, and the
+    /// latency waits for it. The acceptance of a job does not.
+    pub fn grows(&self, metric: Metric) -> bool {
+        let waits = !self.is_async
+            || matches!(metric, Metric::QueueWait | Metric::CompletionTime | Metric::NoticeDelay);
+        self.stability.is_unstable() && waits
+    }
+
     /// Until the work is really done.
     pub fn completion(&self) -> Option<&Latency> {
         self.ok(self.completion_metric())

@@ -37,8 +37,19 @@ pub fn count(n: u64) -> String {
     thousands(&n.to_string())
 }
 
-/// A time given in seconds: `250 ms`, `1.35 s`, `87.2 µs`.
+/// A time given in seconds, to three significant digits: `250 ms`, `1.30 s`, `87.2 µs`.
 pub fn time(seconds: f64) -> String {
+    let (value, unit) = scaled(seconds);
+    format!("{}\u{a0}{unit}", significant(value))
+}
+
+/// A time without needless zeros, for ticks and settings: `10 ms`, `1.5 s`.
+pub fn short_time(seconds: f64) -> String {
+    let (value, unit) = scaled(seconds);
+    format!("{}\u{a0}{unit}", number(round3(value)))
+}
+
+fn scaled(seconds: f64) -> (f64, &'static str) {
     let a = seconds.abs();
     let (scale, unit) = match a {
         0.0 => (1.0, "s"),
@@ -48,7 +59,19 @@ pub fn time(seconds: f64) -> String {
         a if a < 0.9995 => (1e3, "ms"),
         _ => (1.0, "s"),
     };
-    format!("{}\u{a0}{unit}", number(round3(seconds * scale)))
+    (seconds * scale, unit)
+}
+
+/// Three significant digits, final zeros kept: they say how exact a measured figure is.
+pub fn significant(v: f64) -> String {
+    let v = round3(v);
+    match v.abs() {
+        a if a == 0.0 || a >= 100.0 => number(v),
+        a if a >= 10.0 => format!("{v:.1}"),
+        a if a >= 1.0 => format!("{v:.2}"),
+        _ => number(v),
+    }
+    .replace('-', "−")
 }
 
 /// To three significant digits, so that exactness is not feigned.
@@ -73,7 +96,8 @@ pub fn share(v: f64) -> String {
         // Never rounded up to everything.
         p if p < 100.0 && p > 99.99 => return ">\u{a0}99.99\u{a0}%".to_owned(),
         p if (99.0..100.0).contains(&p) => format!("{p:.2}"),
-        p => number(round3(p)),
+        p if p == 0.0 || p >= 100.0 => number(p.round()),
+        p => significant(p),
     };
     format!("{text}\u{a0}%")
 }
@@ -146,8 +170,8 @@ mod tests {
             (1.3549, "1.35 s"),
             (87.2e-6, "87.2 µs"),
             (0.0, "0 s"),
-            (999.9e-6, "1 ms"),
-            (0.9999, "1 s"),
+            (999.9e-6, "1.00 ms"),
+            (0.047, "47.0 ms"),
             (0.0030201, "3.02 ms"),
             (15e-9, "15 ns"),
             (3_600.0, "3,600 s"),

@@ -26,7 +26,7 @@ pub fn labelled(axis: &Axis, scale: &Scale, most: usize) -> Labelled {
     let label = |t: &Tick| match (axis.quantity, axis.mapping) {
         _ if !t.labelled => String::new(),
         (Quantity::Percentile, _) => percentile(t.value),
-        (Quantity::Time, Mapping::Log) => words::time(t.value),
+        (Quantity::Time, Mapping::Log) => words::short_time(t.value),
         (_, Mapping::Linear) => linear(t.value * factor, step),
         _ => words::number(t.value),
     };

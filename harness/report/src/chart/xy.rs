@@ -3,7 +3,7 @@
 use super::axis::labelled;
 use super::scale::Scale;
 use super::svg::{Svg, n};
-use super::{Band, Panel, Point, Quantity, Series, WIDTH, key, mark};
+use super::{Band, Mapping, Panel, Point, Quantity, Series, WIDTH, key, mark};
 
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 212.0;
@@ -58,6 +58,11 @@ fn frame(panel: &Panel, all: &[Panel], top: f64) -> Frame {
     {
         // A time axis ends with its last band: rounding it up would only waste room.
         Some(end) if end > 0.0 => Scale::exact((0.0, end), EDGES),
+        // Nor is anything gained beyond the greatest load; its names begin there.
+        _ if panel.x.mapping == Mapping::Linear => {
+            let greatest = xs.fold(0.0, f64::max);
+            Scale::exact((0.0, if greatest > 0.0 { greatest * 1.04 } else { 1.0 }), EDGES)
+        }
         _ => Scale::of(panel.x.mapping, xs, EDGES),
     };
     let ys = points(&panel.series).flat_map(|p| {

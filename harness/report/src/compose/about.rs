@@ -84,8 +84,8 @@ pub fn method(c: &Context<'_>) -> Vec<Block> {
         format!(
             "Each step is performed on every variant before the next step, the order of the variants alternating, with the same arrivals and the same work (seed {}). The first {} of each step are warm-up and left out of latencies and counts. Operations out when arrivals end are waited for, at most {}.",
             plan.seed,
-            words::time(plan.warmup.as_secs_f64()),
-            words::time(plan.drain_timeout.as_secs_f64())
+            words::short_time(plan.warmup.as_secs_f64()),
+            words::short_time(plan.drain_timeout.as_secs_f64())
         ),
         "Response time runs from the intended start, which the schedule fixes and no slow answer moves, to the last byte: waiting caused by a slow target is in it. Nothing is back-filled or invented. Failed, refused and timed-out operations keep their own histograms; percentiles are of ok ones, merged from histograms of 0.1 % resolution, never averaged.".to_owned(),
         "Rates are counts of the intervals wholly inside the arrivals window, from the end of the warm-up to the end of arrivals, divided by their total length; an interval across an edge counts for nothing. Queued work counts when the target finished it, synchronous work when it was answered.".to_owned(),

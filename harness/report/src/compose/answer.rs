@@ -1,9 +1,10 @@
 //! The answer in words, made from figures.
 
 use plimsoll_analysis::capacity::{Capacity, saturation_ratio};
-use plimsoll_analysis::cell::{CellAnalysis, KeptUp};
+use plimsoll_analysis::cell::CellAnalysis;
 use plimsoll_analysis::estimate::ratio;
 use plimsoll_analysis::latency::Latency;
+use plimsoll_model::accounting::Accounting;
 use plimsoll_model::plan::CellId;
 use plimsoll_model::sample::Outcome;
 
@@ -25,13 +26,57 @@ pub fn sentences(c: &Context<'_>) -> Vec<String> {
     if !c.is_stepped() {
         said.extend(c.analysis.of_variant(0).into_iter().map(|x| single(c, x)));
         said.extend((1..c.variants()).flat_map(|v| c.analysis.of_variant(v)).map(|x| single(c, x)));
+        said.extend(accounts(c));
         return said;
     }
     said.push(capacity(c));
     said.extend(usual(c));
     said.extend(overload(c));
     said.extend(saturation(c));
+    said.extend(standing_errors(c));
+    said.extend(accounts(c));
     said
+}
+
+/// What fails at the usual load already, and so is not the load's.
+fn standing_errors(c: &Context<'_>) -> Option<String> {
+    let step = c.analysis.scorecard.reference.usual()?;
+    let failing = |variant| {
+        let x = c.analysis.cell(CellId { variant, step })?;
+        let share = x.error_share().filter(|s| *s > 0.0)?;
+        Some(format!("{} of the {} {}", words::share(share), c.variant(variant), c.nouns().1))
+    };
+    let parts: Vec<String> = (0..c.variants()).filter_map(failing).collect();
+    (!parts.is_empty()).then(|| format!("At {}, {} do not end well.", c.step(step), words::list(&parts)))
+}
+
+/// What became of all accepted jobs.
+fn accounts(c: &Context<'_>) -> Option<String> {
+    let mut all = Accounting::default();
+    c.analysis.cells.iter().filter_map(|x| x.facts.accounting.as_ref()).for_each(|a| all.merge(a));
+    if all.accepted == 0 {
+        return None;
+    }
+    let ends = [
+        (all.done, "done"),
+        (all.failed, "failed"),
+        (all.unfinished, "unfinished"),
+        (all.lost, "lost"),
+        (all.unobserved, "no longer watched"),
+    ];
+    let ends: Vec<String> =
+        ends.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", words::count(*n))).collect();
+    let ledger = match &all.ledger {
+        Some(l) if l.disagreements == 0 => "; the target’s own ledger agrees, job by job",
+        Some(_) => "; the target’s own ledger does not agree",
+        None => "",
+    };
+    let all_or_not = if all.is_valid() { "All" } else { "Not all" };
+    Some(format!(
+        "{all_or_not} {} accepted jobs are accounted for: {}{ledger}.",
+        words::count(all.accepted),
+        words::list(&ends)
+    ))
 }
 
 fn nothing(c: &Context<'_>) -> String {
@@ -135,6 +180,10 @@ fn capacity(c: &Context<'_>) -> String {
                 words::rate(high)
             )
         }
+        (true, Some(low), None) if caps.iter().any(|x| x.unjudged.is_some()) => format!(
+            "Up to {} {many} a second {all} up; heavier loads can’t be judged from this run.",
+            words::number(low)
+        ),
         (true, Some(low), None) => format!(
             "{} up with every load tested, to {} {many} a second: the capacity lies higher.",
             words::sentence(&all),
@@ -160,6 +209,9 @@ fn bracket(c: &Context<'_>, x: &Capacity) -> String {
     let name = c.variant(x.variant);
     match (x.lower, x.upper) {
         (Some(l), Some(u)) => format!("{name} keeps up to {} (not at {})", words::rate(l), words::rate(u)),
+        (Some(l), None) if x.unjudged.is_some() => {
+            format!("{name} keeps up to {} (heavier loads can’t be judged)", words::rate(l))
+        }
         (Some(l), None) => format!("{name} keeps up with all tested, to {}", words::rate(l)),
         (None, Some(u)) => format!("{name} does not keep up even at {}", words::rate(u)),
         (None, None) => format!("of {name} it can’t be told"),
@@ -244,9 +296,4 @@ fn saturation(c: &Context<'_>) -> Option<String> {
         false => "At saturation ",
     };
     Some(format!("{lead}{} (ratio {ratio:.2}).", words::list(&rates)))
-}
-
-/// Whether a cell failed to keep up, for marks in tables and charts.
-pub fn is_past_capacity(x: &CellAnalysis) -> bool {
-    matches!(x.kept_up, KeptUp::No(_))
 }

@@ -7,7 +7,6 @@ use plimsoll_analysis::quantile::CurvePoint;
 use plimsoll_model::sample::Metric;
 
 use super::Context;
-use super::answer::is_past_capacity;
 use crate::chart::{Axis, Chart, Dash, DotGroup, DotRow, Dots, Mapping, Panel, Point, Quantity, Series};
 use crate::document::{Block, Cell, Column, Figure, Table};
 use crate::words;
@@ -28,17 +27,17 @@ fn by_load(
     c: &Context<'_>,
     variant: usize,
     (name, dash, heavy): (String, Dash, bool),
-    figure: impl Fn(&CellAnalysis) -> Option<Estimate>,
+    figure: impl Fn(&CellAnalysis) -> Option<(Estimate, bool)>,
     word: impl Fn(f64) -> String,
 ) -> Series {
     let point = |x: &&CellAnalysis| {
-        let e = figure(x)?;
+        let (e, hollow) = figure(x)?;
         let y = e.value?;
         Some(Point {
             x: c.load(x),
             y,
             whisker: e.low.zip(e.high),
-            hollow: x.stability.is_unstable(),
+            hollow,
             tip: format!("{} at {} ({})", word(y), c.step(x.id.step), words::support(&e, &word)),
         })
     };
@@ -52,13 +51,14 @@ fn pair(
     v: usize,
     what: &str,
     dash: Dash,
-    of: impl Fn(&CellAnalysis) -> Option<&Latency> + Copy,
+    metric: impl Fn(&CellAnalysis) -> Metric + Copy,
 ) -> Vec<Series> {
     ["p99", "p50"]
         .into_iter()
         .map(|q| {
             let name = format!("{}{what} {q}", c.variant(v));
-            by_load(c, v, (name, dash, q == "p99"), |x| of(x).map(|l| l.quantile(q)), words::time)
+            let figure = |x: &CellAnalysis| Some((x.ok(metric(x))?.quantile(q), x.grows(metric(x))));
+            by_load(c, v, (name, dash, q == "p99"), figure, words::time)
         })
         .collect()
 }
@@ -73,10 +73,10 @@ pub fn latency_by_load(c: &Context<'_>) -> Figure {
             v,
             if is_async { " accept" } else { "" },
             Dash::Solid,
-            CellAnalysis::caller_wait,
+            CellAnalysis::caller_metric,
         ));
         if is_async {
-            series.extend(pair(c, v, " done", Dash::Dashed, CellAnalysis::completion));
+            series.extend(pair(c, v, " done", Dash::Dashed, CellAnalysis::completion_metric));
         }
     }
     let what = if c.is_closed() { "service time" } else { "time from the intended start" };
@@ -103,7 +103,7 @@ pub fn rate_by_load(c: &Context<'_>) -> Figure {
     let series: Vec<Series> = (0..c.variants())
         .map(|v| {
             let name = format!("{} completed", c.variant(v));
-            by_load(c, v, (name, Dash::Solid, true), |x| Some(x.rates.completed), words::rate)
+            by_load(c, v, (name, Dash::Solid, true), |x| Some((x.rates.completed, false)), words::rate)
         })
         .collect();
     let panel = Panel {
@@ -271,9 +271,9 @@ pub fn anatomy(c: &Context<'_>) -> Figure {
     for step in (0..c.run.manifest.plan.steps.len()).filter(|s| chosen(*s)) {
         let mut rows = Vec::new();
         for x in c.analysis.cells.iter().filter(|x| x.id.step == step) {
-            for (label, latency) in stages(c, x) {
-                rows.push(dot_row(x, label.clone(), latency));
-                table.rows.push(stage_row(c, x, label, latency));
+            for (label, metric, latency) in stages(c, x) {
+                rows.push(dot_row(x, label.clone(), metric, latency));
+                table.rows.push(stage_row(c, x, label, metric, latency));
             }
         }
         // Cells alternate in performance order; a reader wants the variants' order.
@@ -296,7 +296,7 @@ pub fn anatomy(c: &Context<'_>) -> Figure {
     }
 }
 
-fn stages<'a>(c: &Context<'_>, x: &'a CellAnalysis) -> Vec<(String, &'a Latency)> {
+fn stages<'a>(c: &Context<'_>, x: &'a CellAnalysis) -> Vec<(String, Metric, &'a Latency)> {
     let name = c.variant(x.id.variant);
     let stages: &[(Metric, &str)] = if x.is_async {
         &[
@@ -307,20 +307,19 @@ fn stages<'a>(c: &Context<'_>, x: &'a CellAnalysis) -> Vec<(String, &'a Latency)
             (Metric::CompletionTime, "whole"),
         ]
     } else {
-        &[(Metric::ResponseTime, "whole")]
+        &[(Metric::ResponseTime, "response")]
     };
-    stages.iter().filter_map(|(m, s)| Some((format!("{name} {s}"), x.ok(*m)?))).collect()
+    stages.iter().filter_map(|(m, s)| Some((format!("{name} {s}"), *m, x.ok(*m)?))).collect()
 }
 
-fn dot_row(x: &CellAnalysis, label: String, l: &Latency) -> DotRow {
+fn dot_row(x: &CellAnalysis, label: String, metric: Metric, l: &Latency) -> DotRow {
     let (low, high) = (l.p50(), l.p99());
     let tip = format!("{} · {}", words::or_unknown(low, words::time), words::or_unknown(high, words::time));
-    DotRow { label, variant: x.id.variant, low, high, hollow: is_past_capacity(x), tip }
+    DotRow { label, variant: x.id.variant, low, high, hollow: x.grows(metric), tip }
 }
 
-fn stage_row(c: &Context<'_>, x: &CellAnalysis, label: String, l: &Latency) -> Vec<Cell> {
-    let time =
-        |v: Option<f64>| Cell::new(words::or_unknown(v, words::time)).marked(x.stability.is_unstable());
+fn stage_row(c: &Context<'_>, x: &CellAnalysis, label: String, metric: Metric, l: &Latency) -> Vec<Cell> {
+    let time = |v: Option<f64>| Cell::new(words::or_unknown(v, words::time)).marked(x.grows(metric));
     vec![
         Cell::head(c.step(x.id.step)),
         Cell::new(label),

@@ -95,31 +95,61 @@ fn sparks(c: &Context<'_>) -> Vec<Spark> {
     if !c.is_stepped() {
         return overtime::sparks(c);
     }
-    let mut sparks = Vec::new();
-    for v in 0..c.run.manifest.plan.variants.len() {
-        let cells = c.by_load(v);
-        let waits = |f: &dyn Fn(&CellAnalysis) -> Option<f64>| cells.iter().map(|x| f(x)).collect::<Vec<_>>();
-        let p99 = waits(&|x| x.caller_wait()?.p99());
-        sparks.push(spark(format!("{}: p99 wait by load", c.variant(v)), &p99, true, words::time));
-        let done = waits(&|x| x.rates.completed.value);
-        sparks.push(spark(format!("{}: completed by load", c.variant(v)), &done, false, words::rate));
-    }
-    sparks
+    let variants = 0..c.variants();
+    let of =
+        |v: usize, f: fn(&CellAnalysis) -> Option<f64>| c.by_load(v).into_iter().map(f).collect::<Vec<_>>();
+    let waits: Vec<_> = variants.clone().map(|v| of(v, |x| x.caller_wait()?.p99())).collect();
+    let rates: Vec<_> = variants.clone().map(|v| of(v, |x| x.rates.completed.value)).collect();
+    let (slowest, fastest) =
+        (Range::of(waits.iter().flatten(), true), Range::of(rates.iter().flatten(), false));
+    variants
+        .flat_map(|v| {
+            let name = c.variant(v);
+            [
+                spark(format!("{name}: p99 wait by load"), &waits[v], slowest, words::time),
+                spark(format!("{name}: completed by load"), &rates[v], fastest, words::rate),
+            ]
+        })
+        .collect()
 }
 
-/// A spark of `values`, by their logarithm if asked.
-pub(crate) fn spark(label: String, values: &[Option<f64>], log: bool, word: impl Fn(f64) -> String) -> Spark {
-    let map = |v: f64| if log { v.max(1e-9).log10() } else { v };
+/// What the heights of sparks are measured against: shared by those that are compared.
+#[derive(Clone, Copy)]
+pub(crate) struct Range {
+    low: f64,
+    high: f64,
+    log: bool,
+}
+
+impl Range {
+    /// Of all the values known; by their logarithm if asked, else from zero.
+    pub fn of<'v>(values: impl Iterator<Item = &'v Option<f64>>, log: bool) -> Self {
+        let (low, high) =
+            values.flatten().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+        Range { low: if log { low } else { 0.0 }, high, log }
+    }
+
+    fn height(self, v: f64) -> f64 {
+        let map = |v: f64| if self.log { v.max(1e-9).log10() } else { v };
+        let span = map(self.high) - map(self.low);
+        if span > 0.0 { ((map(v) - map(self.low)) / span).clamp(0.0, 1.0) } else { 0.0 }
+    }
+}
+
+/// A spark of `values`.
+pub(crate) fn spark(
+    label: String,
+    values: &[Option<f64>],
+    range: Range,
+    word: impl Fn(f64) -> String,
+) -> Spark {
     let known: Vec<f64> = values.iter().flatten().copied().collect();
-    let top = known.iter().map(|v| map(*v)).fold(f64::NEG_INFINITY, f64::max);
-    let base = if log { known.iter().map(|v| map(*v)).fold(f64::INFINITY, f64::min) } else { 0.0 };
-    let height = |v: f64| if top > base { ((map(v) - base) / (top - base)).clamp(0.0, 1.0) } else { 0.0 };
-    let range = match (known.first(), known.last()) {
+    let words = match (known.first(), known.last()) {
         (Some(first), Some(last)) if known.len() > 1 => format!("{} → {}", word(*first), word(*last)),
         (Some(only), _) => word(*only),
         _ => words::UNKNOWN.to_owned(),
     };
-    Spark { label, heights: values.iter().map(|v| v.map(height)).collect(), range }
+    Spark { label, heights: values.iter().map(|v| v.map(|v| range.height(v))).collect(), range: words }
 }
 
 impl Context<'_> {

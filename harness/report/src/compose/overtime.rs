@@ -6,7 +6,7 @@ use plimsoll_model::sample::Outcome;
 
 use super::Context;
 use super::figures::axis;
-use super::spark;
+use super::{Range, spark};
 use crate::chart::{Band, Chart, Dash, Mapping, Panel, Point, Quantity, Series};
 use crate::document::{Cell, Column, Figure, Spark, Table};
 use crate::words;
@@ -73,6 +73,12 @@ fn series(
     Series { name, variant, dash, heavy, markers: false, stretches }
 }
 
+/// Whether an interval is too short for a rate: the last piece of a drain counts a few operations
+/// over some milliseconds, which would stand out as a spike.
+fn is_piece(c: &Context<'_>, m: &Moment) -> bool {
+    m.end - m.start < c.run.manifest.plan.interval.as_secs_f64() / 2.0
+}
+
 fn middle(m: &Moment) -> f64 {
     (m.start + m.end) / 2.0
 }
@@ -112,7 +118,7 @@ fn rates(c: &Context<'_>, all: &[Stretch]) -> Vec<Series> {
     let mut out: Vec<Series> = (0..c.variants())
         .map(|v| {
             let id = (format!("{} completed", c.variant(v)), v, Dash::Solid, true);
-            series(id, all, middle, |m| Some(m.completed), words::rate)
+            series(id, all, middle, |m| (!is_piece(c, m)).then_some(m.completed), words::rate)
         })
         .collect();
     for v in 0..c.variants() {
@@ -127,7 +133,7 @@ fn rates(c: &Context<'_>, all: &[Stretch]) -> Vec<Series> {
         let any = all.iter().any(|s| s.moments[v].iter().any(|m| bad(m) > 0.0));
         if any {
             let id = (format!("{} not ok", c.variant(v)), v, Dash::Dotted, false);
-            out.push(series(id, all, middle, |m| Some(bad(m)), words::rate));
+            out.push(series(id, all, middle, |m| (!is_piece(c, m)).then(|| bad(m)), words::rate));
         }
     }
     out
@@ -219,19 +225,12 @@ pub fn sparks(c: &Context<'_>) -> Vec<Spark> {
     (0..c.variants())
         .flat_map(|v| {
             let name = c.variant(v);
+            let waits = of(v, &|m| m.caller_wait.p50);
+            let out = of(v, &|m| Some((m.in_flight + m.backlog) as f64));
+            let (slow, many) = (Range::of(waits.iter(), true), Range::of(out.iter(), false));
             [
-                spark(
-                    format!("{name}: p50 wait over time"),
-                    &of(v, &|m| m.caller_wait.p50),
-                    true,
-                    words::time,
-                ),
-                spark(
-                    format!("{name}: outstanding over time"),
-                    &of(v, &|m| Some((m.in_flight + m.backlog) as f64)),
-                    false,
-                    |n| words::count(n as u64),
-                ),
+                spark(format!("{name}: p50 wait over time"), &waits, slow, words::time),
+                spark(format!("{name}: outstanding over time"), &out, many, |n| words::count(n as u64)),
             ]
         })
         .collect()

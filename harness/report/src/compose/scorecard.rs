@@ -58,10 +58,13 @@ fn row(c: &Context<'_>, r: &Row) -> Vec<Cell> {
     let kind = if is_minor(r.measure) { CellKind::Minor } else { CellKind::Head };
     let mut cells = vec![Cell { text: format!("{label}{at}"), hint: hint.to_owned(), kind }];
     for (variant, figure) in r.figures.iter().enumerate() {
-        let unstable = r
-            .step
-            .and_then(|step| c.analysis.cell(CellId { variant, step }))
-            .is_some_and(|x| x.stability.is_unstable() && r.measure.heading() == Heading::Response);
+        let unstable = r.step.and_then(|step| c.analysis.cell(CellId { variant, step })).is_some_and(|x| {
+            match r.measure {
+                Measure::CallerWait => x.grows(x.caller_metric()),
+                Measure::Completion => x.grows(x.completion_metric()),
+                _ => false,
+            }
+        });
         cells.push(cell(r.measure, figure).marked(unstable));
     }
     cells
@@ -136,9 +139,10 @@ fn words_of(measure: Measure) -> (&'static str, &'static str) {
         Measure::ExchangesPerJob => {
             ("HTTP exchanges for each done", "Requests sent, polls included, ÷ work done")
         }
-        Measure::CommitsPerJob => {
-            ("durable commits for each done", "The target’s durable transactions ÷ work done")
-        }
+        Measure::CommitsPerJob => (
+            "queue commits for each done",
+            "Durable transactions of the target’s queue and job store ÷ work done",
+        ),
         Measure::AttemptsPerJob => {
             ("attempts for each done", "Times that a job was given to a worker ÷ work done")
         }
@@ -161,10 +165,8 @@ fn cell(measure: Measure, figure: &Figure) -> Cell {
     let word: fn(f64) -> String = match measure {
         Measure::CallerShare | Measure::Utilisation | Measure::RefusedShare => words::share,
         Measure::SaturationRate | Measure::BacklogSlope | Measure::SustainedRate => words::rate,
-        Measure::WaitGrowth => |v| format!("{} ×", words::number(words::round3(v))),
-        Measure::ExchangesPerJob | Measure::CommitsPerJob | Measure::AttemptsPerJob => {
-            |v| words::number(words::round3(v))
-        }
+        Measure::WaitGrowth => |v| format!("{} ×", words::significant(v)),
+        Measure::ExchangesPerJob | Measure::CommitsPerJob | Measure::AttemptsPerJob => words::significant,
         Measure::Duplicates | Measure::States => words::number,
         _ => words::time,
     };

@@ -1,10 +1,9 @@
 //! Tables with a row for each cell.
 
 use plimsoll_analysis::cell::CellAnalysis;
-use plimsoll_analysis::latency::Latency;
 use plimsoll_analysis::quantile::REPORTED;
 use plimsoll_model::accounting::Accounting;
-use plimsoll_model::sample::{FailureKind, Outcome};
+use plimsoll_model::sample::{FailureKind, Metric, Outcome};
 
 use super::Context;
 use crate::document::{Cell, Column, Table};
@@ -40,16 +39,17 @@ pub fn steps(c: &Context<'_>) -> Table {
     let mut rows = Vec::new();
     for x in in_order(c) {
         let what = if x.is_async { "accept" } else { "response" };
-        rows.push(step_row(c, x, what, x.caller_wait(), true));
+        rows.push(step_row(c, x, what, x.caller_metric(), true));
         if x.is_async {
-            rows.push(step_row(c, x, "done", x.completion(), false));
+            rows.push(step_row(c, x, "done", x.completion_metric(), false));
         }
     }
     let caption = "Of ok operations of the measured phase. ≥ marks percentiles taken while the backlog was rising: they grow with the length of the test. – is unknown, for want of samples";
     Table { caption: caption.to_owned(), columns, rows }
 }
 
-fn step_row(c: &Context<'_>, x: &CellAnalysis, what: &str, l: Option<&Latency>, first: bool) -> Vec<Cell> {
+fn step_row(c: &Context<'_>, x: &CellAnalysis, what: &str, metric: Metric, first: bool) -> Vec<Cell> {
+    let l = x.ok(metric);
     let mut row = heads(c, x);
     row.push(Cell::new(what));
     let rate = |e: &plimsoll_analysis::estimate::Estimate| {
@@ -61,7 +61,7 @@ fn step_row(c: &Context<'_>, x: &CellAnalysis, what: &str, l: Option<&Latency>, 
     } else {
         row.extend([Cell::default(), Cell::default()]);
     }
-    let unstable = x.stability.is_unstable();
+    let unstable = x.grows(metric);
     for (_, q) in REPORTED {
         let e = l.map(|l| l.quantile(q)).unwrap_or_default();
         let text = words::or_unknown(e.value, words::time);

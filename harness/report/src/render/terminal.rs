@@ -19,7 +19,8 @@ pub fn text(document: &Document, options: &TerminalOptions) -> String {
     let width = options.width.clamp(40, 120);
     let paint = Paint(options.color);
     let mut head = Vec::new();
-    head.push(format!("{}  {}", paint.bold(&clean(&document.title)), clean(&document.subtitle)));
+    head.push(paint.bold(&clean(&document.title)));
+    wrap(&document.subtitle, width, 0, |_, line| head.push(line.to_owned()));
     let verdict = format!("{}.", document.verdict.word);
     wrap(&format!("{verdict} {}", document.verdict.reason), width, 0, |i, line| {
         match (i, line.strip_prefix(&verdict)) {
@@ -53,13 +54,17 @@ fn notices(document: &Document, width: usize, paint: Paint) -> Vec<String> {
             _ => "- ",
         };
         let detail = if n.detail.is_empty() { String::new() } else { format!(": {}", n.detail) };
-        let text = clean(&format!("{}{detail}", n.title));
-        let short = if text.chars().count() > width - 3 {
-            format!("{}…", text.chars().take(width - 4).collect::<String>())
-        } else {
-            text
-        };
-        lines.push(format!("{} {short}", paint.level(n.level, mark)));
+        // Two lines of a notice say what and where; the page says the rest.
+        let mut text = Vec::new();
+        wrap(&format!("{}{detail}", n.title), width - 4, 0, |_, line| text.push(line.to_owned()));
+        if text.len() > 2 {
+            text.truncate(2);
+            text[1].push('…');
+        }
+        for (i, line) in text.iter().enumerate() {
+            let mark = if i == 0 { paint.level(n.level, mark) } else { "  ".to_owned() };
+            lines.push(format!("{mark} {line}"));
+        }
     }
     if document.notices.len() > MOST_NOTICES {
         lines.push(format!(

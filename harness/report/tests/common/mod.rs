@@ -148,7 +148,7 @@ pub fn cell(plan: &Plan, id: CellId) -> Cell {
 }
 
 fn poisson(rate: f64, seconds: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
-    let gap = Exp::new(rate).unwrap();
+    let gap = Exp::new(rate).expect("rates are positive");
     let mut t = 0.0;
     std::iter::from_fn(|| {
         t += gap.sample(rng);
@@ -159,11 +159,11 @@ fn poisson(rate: f64, seconds: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
 }
 
 fn work(rng: &mut ChaCha8Rng) -> f64 {
-    LogNormal::new(0.020f64.ln(), 0.5).unwrap().sample(rng)
+    LogNormal::new(0.020f64.ln(), 0.5).expect("the spread is positive").sample(rng)
 }
 
 fn lateness(rng: &mut ChaCha8Rng) -> f64 {
-    30e-6 + Exp::new(1.0 / 25e-6).unwrap().sample(rng)
+    30e-6 + Exp::new(1.0 / 25e-6).expect("the rate is positive").sample(rng)
 }
 
 /// When each of `WORKERS` becomes free, in nanoseconds so that it can be ordered.
@@ -176,7 +176,7 @@ impl Pool {
 
     /// First come, first served: start and end of the work.
     fn serve(&mut self, arrived: f64, work: f64) -> (f64, f64) {
-        let Reverse(free) = self.0.pop().unwrap();
+        let Reverse(free) = self.0.pop().expect("each worker taken is put back");
         let start = arrived.max(free as f64 / 1e9);
         self.0.push(Reverse(((start + work) * 1e9) as u64));
         (start, start + work)
@@ -196,7 +196,7 @@ fn line(arrivals: &[f64], rng: &mut ChaCha8Rng) -> Vec<Operation> {
 
 fn queue(arrivals: &[f64], rng: &mut ChaCha8Rng) -> Vec<Operation> {
     let mut pool = Pool::new();
-    let commit = Exp::new(1.0 / 0.0006).unwrap();
+    let commit = Exp::new(1.0 / 0.0006).expect("the rate is positive");
     let one = |intended: &f64| {
         let sent = intended + lateness(rng);
         // The same order of draws as in `line`: both do the same work.
