@@ -47,7 +47,9 @@ pub fn page(d: &Document) -> String {
             }
         }
     };
-    markup.into_string()
+    // HTML has no way to hold a control character, and a name from outside may.
+    let allowed = |c: char| !c.is_control() || c == '\n';
+    markup.into_string().chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
 }
 
 fn hash(text: &str) -> String {
