@@ -187,12 +187,13 @@ fn littles_law_holds_of_a_steady_queue() {
 }
 
 #[test]
-fn a_late_driver_is_told_and_never_counts_against_the_target() {
+fn a_late_driver_is_told_and_excuses_no_rising_backlog() {
     let late = Nanos::from_millis(8);
     let a = Analysis::of(&run(&[vec![Shape { late, ..GOOD }, Shape { late, offered: 300, ..GOOD }]]));
     assert!(matches!(a.cells[0].trust.limits[..], [Limit::Late { p99, .. }] if (p99 - 0.008).abs() < 1e-4));
-    assert_eq!(a.cells[0].kept_up, KeptUp::Unknown);
-    assert_eq!(a.capacities[0].upper, Some(300.0), "waits of seconds dwarf the lateness");
+    // Bunched starts are harder on the target: what was kept up with all the same was kept up with.
+    assert_eq!(a.cells[0].kept_up, KeptUp::Yes);
+    assert_eq!(a.capacities[0].upper, Some(300.0));
 }
 
 #[test]

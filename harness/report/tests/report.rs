@@ -1,6 +1,8 @@
 //! What the outputs say and how they look, for runs of a simulated queue. `UPDATE_GOLDEN=1` rewrites
 //! the golden files.
 
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+
 mod common;
 
 use std::fs;
@@ -24,6 +26,10 @@ fn compared() -> &'static (Run, Document) {
         let document = compose(&run);
         (run, document)
     })
+}
+
+fn near(a: f64, b: f64, share: f64) -> bool {
+    (a - b).abs() <= share * a.abs()
 }
 
 fn small() -> Run {
@@ -118,7 +124,7 @@ fn hostile_names_stay_text() {
     r.manifest.environment.cpu = hostile.into();
     let d = compose(&r);
     let page = html(&d);
-    assert!(!page.contains("<img"), "markup got through");
+    assert!(!page.contains("<img") && !page.contains('\u{1b}'), "markup got through");
     assert_eq!(page.matches("</script>").count(), 1);
     assert_eq!(page.matches("</style>").count(), 1);
     assert!(!plain(&d, 100).contains('\u{1b}'), "a name steers the terminal");
@@ -145,7 +151,10 @@ fn json_and_csv_hold_the_same_rows() {
             match &row[name] {
                 serde_json::Value::Null => assert_eq!(field, "", "{name}"),
                 serde_json::Value::String(s) => assert_eq!(field, s, "{name}"),
-                v => assert_eq!(field.parse::<f64>().unwrap(), v.as_f64().unwrap(), "{name}"),
+                v => {
+                    // The JSON reader of this test may round the last place otherwise.
+                    assert!(near(field.parse::<f64>().unwrap(), v.as_f64().unwrap(), 1e-12), "{name}");
+                }
             }
         }
     }
@@ -165,7 +174,7 @@ fn the_log_reads_back_with_every_sample() {
             tags.push(i.tag().unwrap().as_str().to_owned());
         }
     }
-    assert!(tags.iter().any(|t| t == "queued/230_per_s/completion_time/ok"), "{:?}", tags.first());
+    assert!(tags.iter().any(|t| t == "queued/230/s/completion_time/ok"), "{:?}", tags.first());
     assert!(!log.contains("warmup"));
 }
 

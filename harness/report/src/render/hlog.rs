@@ -36,9 +36,8 @@ pub fn log(run: &Run) -> io::Result<String> {
     String::from_utf8(out).map_err(io::Error::other)
 }
 
-/// A tag may hold neither a comma nor white space; a slash would feign a part.
+/// A tag may hold neither a comma nor white space.
 fn clean(name: &str) -> String {
-    let bad = |c: char| c == ',' || c == '/' || c.is_whitespace() || c.is_control();
-    let per_second = name.strip_suffix("/s").map_or(name.to_owned(), |n| format!("{n}_per_s"));
-    per_second.chars().map(|c| if bad(c) { '_' } else { c }).collect()
+    let bad = |c: char| c == ',' || c.is_whitespace() || c.is_control();
+    name.chars().map(|c| if bad(c) { '_' } else { c }).collect()
 }

@@ -16,7 +16,7 @@ const MOST_NOTICES: usize = 4;
 
 /// The summary.
 pub fn text(document: &Document, options: &TerminalOptions) -> String {
-    let width = options.width.clamp(40, 120);
+    let width = options.width.clamp(40, 110);
     let paint = Paint(options.color);
     let mut head = Vec::new();
     head.push(paint.bold(&clean(&document.title)));
