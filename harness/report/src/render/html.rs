@@ -1,32 +1,33 @@
-//! The page: one file without a single address in it.
+//! The page: one file without a single address in it, whole without scripts and without style sheets.
+
+mod table;
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
+use self::table::{Role, table};
 use crate::chart;
-use crate::document::{Block, Cell, CellKind, Document, Figure, Level, Notice, Section, Table};
+use crate::document::{Block, Document, Figure, Level, Notice, Section};
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const STYLE: &str = include_str!("html/page.css");
+const SCRIPT: &str = include_str!("html/enhance.js");
 
 /// The whole page.
-pub fn page(d: &Document) -> String {
-    // By hash, so that nothing but these two runs or styles, whatever a name in the run holds.
-    let policy = format!(
-        "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
-    );
+pub fn page(document: &Document) -> String {
+    let d = document;
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta http-equiv="Content-Security-Policy" content=(policy());
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
+                // The style sheet alone asks for dark: where it is refused, the drawings' own colours
+                // need a light page.
                 title { (d.title) " – plimsoll" }
                 style { (PreEscaped(STYLE)) }
             }
@@ -36,24 +37,38 @@ pub fn page(d: &Document) -> String {
                 main {
                     (answer(d))
                     (notices(&d.notices))
-                    section #scorecard aria-labelledby="scorecard-title" {
-                        h2 #scorecard-title { "Scorecard" }
-                        (table(&d.scorecard, true))
+                    section #scorecard aria-labelledby="heading-scorecard" {
+                        h2 #heading-scorecard { "Scorecard" }
+                        (table(&d.scorecard, Role::Scorecard))
                     }
                     @for s in &d.sections { (section(s)) }
                 }
-                footer { p { "Made by plimsoll from the run directory alone; the same directory gives the same page." } }
+                footer {
+                    p { "Made by plimsoll from the run directory alone; the same directory gives the same page." }
+                }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
     };
-    // HTML has no way to hold a control character, and a name from outside may.
-    let allowed = |c: char| !c.is_control() || c == '\n';
-    markup.into_string().chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
+    markup.into_string().chars().map(|c| if is_fit(c) { c } else { '\u{fffd}' }).collect()
 }
 
-fn hash(text: &str) -> String {
-    format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
+/// Whether a page may hold the character. HTML has no way to hold a control character, and a mark of
+/// direction would rearrange what stands beside it; a name from outside may have either.
+fn is_fit(c: char) -> bool {
+    !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        && (!c.is_control() || c == '\n' || c == '\t')
+}
+
+/// By hash, so that nothing but this style sheet and this script is obeyed, whatever a name in the run
+/// holds.
+fn policy() -> String {
+    let hash = |text: &str| format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())));
+    format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    )
 }
 
 fn header(d: &Document) -> Markup {
@@ -62,7 +77,7 @@ fn header(d: &Document) -> Markup {
             h1 { (d.title) }
             p.subtitle { (d.subtitle) }
             p.verdict.(d.verdict.level.name()) {
-                strong { (mark(d.verdict.level)) " " (d.verdict.word) } " " (d.verdict.reason)
+                strong { (sign(d.verdict.level)) " " (d.verdict.word) } " " (d.verdict.reason)
             }
             nav aria-label="Contents" {
                 ul {
@@ -74,21 +89,24 @@ fn header(d: &Document) -> Markup {
     }
 }
 
-/// A sign beside the colour, which alone says nothing to some readers and on paper.
-const fn mark(level: Level) -> &'static str {
-    match level {
+/// A sign beside the colour, which alone says nothing to some readers and on paper. The word follows
+/// it, so it is not read out.
+fn sign(level: Level) -> Markup {
+    let sign = match level {
         Level::Good => "✓",
         Level::Note => "·",
         Level::Caution => "!",
         Level::Severe => "✗",
-    }
+    };
+    html! { span aria-hidden="true" { (sign) } }
 }
 
 fn answer(d: &Document) -> Markup {
     html! {
-        section #answer aria-label="Answer" {
+        section #answer aria-labelledby="heading-answer" {
+            h2.unseen #heading-answer { "Answer" }
             @for (i, sentence) in d.answer.iter().enumerate() {
-                p.lead[i == 0] { (sentence) }
+                p class=[(i == 0).then_some("lead")] { (sentence) }
             }
         }
     }
@@ -96,31 +114,44 @@ fn answer(d: &Document) -> Markup {
 
 fn notices(notices: &[Notice]) -> Markup {
     html! {
-        @if !notices.is_empty() {
-            section #warnings aria-labelledby="warnings-title" {
-                h2 #warnings-title { "Before you believe it" }
-                ul.notices {
-                    @for n in notices {
-                        li.(n.level.name()) {
-                            p {
-                                span.level { (mark(n.level)) " " (n.level.name()) } " "
-                                strong { (n.title) "." }
-                                @if !n.detail.is_empty() { " " (n.detail) "." }
-                            }
-                            p.remedy { (n.remedy) }
-                        }
-                    }
-                }
+        section #warnings aria-labelledby="heading-warnings" {
+            h2 #heading-warnings class=[notices.is_empty().then_some("unseen")] { "Before you believe it" }
+            @if notices.is_empty() {
+                p.quiet { "Nothing was found that would make the figures doubtful." }
+            } @else {
+                ul.notices { @for n in notices { (notice(n)) } }
             }
         }
     }
 }
 
-fn section(s: &Section) -> Markup {
-    let title_id = format!("{}-title", s.id);
+fn notice(n: &Notice) -> Markup {
     html! {
-        section id=(s.id) aria-labelledby=(title_id) {
-            h2 id=(title_id) { (s.title) }
+        li.(n.level.name()) {
+            p {
+                span.level { (sign(n.level)) " " (n.level.name()) } " "
+                strong { (ended(&n.title)) }
+                @if !n.detail.is_empty() { " " (ended(&n.detail)) }
+            }
+            @if !n.remedy.is_empty() { p.remedy { (ended(&n.remedy)) } }
+        }
+    }
+}
+
+/// With a full stop, if it has no end yet.
+fn ended(text: &str) -> Cow<'_, str> {
+    match text.is_empty() || text.ends_with(['.', '!', '?', '…', ':']) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(format!("{text}.")),
+    }
+}
+
+fn section(s: &Section) -> Markup {
+    // Not `{id}-title`: a drawing of the same name calls its title so.
+    let heading = format!("heading-{}", s.id);
+    html! {
+        section id=(s.id) aria-labelledby=(heading) {
+            h2 id=(heading) { (s.title) }
             @for b in &s.blocks { (block(b)) }
         }
     }
@@ -130,10 +161,10 @@ fn block(b: &Block) -> Markup {
     match b {
         Block::Text(text) => html! { p { (text) } },
         Block::Figure(f) => figure(f),
-        Block::Table(t) => table(t, false),
-        Block::Code(title, code) => {
-            html! { details { summary { (title) } pre tabindex="0" { code { (code) } } } }
-        }
+        Block::Table(t) => table(t, Role::Plain),
+        Block::Code(title, code) => html! {
+            details { summary { (title) } pre tabindex="0" { code { (code) } } }
+        },
         Block::Definitions(list) => html! {
             dl { @for (term, text) in list { dt { (term) } dd { (text) } } }
         },
@@ -142,65 +173,17 @@ fn block(b: &Block) -> Markup {
 
 fn figure(f: &Figure) -> Markup {
     let svg = chart::svg(&f.chart, f.id, &f.title, &f.description);
+    let heading = format!("heading-{}", f.id);
     html! {
-        figure id=(f.id) role="group" aria-labelledby={ (f.id) "-caption" } {
-            figcaption id={ (f.id) "-caption" } {
-                h3 { (f.title) }
+        figure id=(f.id) role="group" aria-labelledby=(heading) {
+            // First, as HTML wants a caption first or last: it tells how to read what follows.
+            figcaption {
+                h3 id=(heading) { (f.title) }
                 p { (f.caption) }
             }
             // Our own drawing, whose every text was escaped where it was written.
             div.drawing { (PreEscaped(svg)) }
-            p.readout aria-live="polite" {}
-            details { summary { "Figures" } (table(&f.table, false)) }
+            details { summary { "Figures as a table" } (table(&f.table, Role::Plain)) }
         }
     }
-}
-
-fn table(t: &Table, is_scorecard: bool) -> Markup {
-    let columns = t.columns.len();
-    html! {
-        div.scroll tabindex="0" role="region" aria-label=(t.caption) {
-            table.scorecard[is_scorecard] {
-                caption { (t.caption) }
-                thead {
-                    tr {
-                        @for c in &t.columns {
-                            th scope="col" .number[c.numeric] title=[hint(&c.hint)] {
-                                @if let Some(v) = c.variant { (swatch(v)) " " }
-                                (c.label)
-                            }
-                        }
-                    }
-                }
-                tbody {
-                    @for row in &t.rows {
-                        @if row.len() == 1 && columns > 1 {
-                            tr.group { th scope="rowgroup" colspan=(columns) { (row[0].text) } }
-                        } @else {
-                            tr { @for (c, cell) in t.columns.iter().zip(row) { (entry(cell, c.numeric)) } }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn entry(cell: &Cell, numeric: bool) -> Markup {
-    match cell.kind {
-        CellKind::Head | CellKind::Minor => html! { th scope="row" title=[hint(&cell.hint)] { (cell.text) } },
-        CellKind::Marked => html! {
-            td.marked .number[numeric] title={ "grows with the length of the test; " (cell.hint) } { "≥ " (cell.text) }
-        },
-        _ => html! { td .number[numeric] title=[hint(&cell.hint)] { (cell.text) } },
-    }
-}
-
-fn hint(text: &str) -> Option<&str> {
-    (!text.is_empty()).then_some(text)
-}
-
-/// A variant's colour and marker beside its name.
-fn swatch(variant: usize) -> Markup {
-    PreEscaped(chart::swatch(variant))
 }
