@@ -35,7 +35,7 @@ pub fn table(t: &Table, role: Role) -> Markup {
                 }
             }
             @if t.rows.iter().flatten().any(|c| c.kind == CellKind::Marked) {
-                p.foot { "† " (MARKED) }
+                p.foot { "≥ " (MARKED) }
             }
         }
     }
@@ -92,12 +92,7 @@ fn entry(cell: &Cell, numeric: bool) -> Markup {
                 "" => MARKED.to_owned(),
                 hint => format!("{MARKED}; {hint}"),
             };
-            // As in a terminal, and with a mark that the page explains.
-            html! {
-                td class=[class] title=(both) {
-                    i { "≥ " (cell.text) } span.dagger { "†" }
-                }
-            }
+            html! { td class=[class] title=(both) { i { "≥ " (cell.text) } } }
         }
         CellKind::Plain => html! {
             td class=[class] title=[hint(&cell.hint)] { (cell.text) }
