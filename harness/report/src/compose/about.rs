@@ -80,11 +80,18 @@ fn trust_row(c: &Context<'_>, x: &CellAnalysis) -> Vec<Cell> {
 /// What was done to get these figures.
 pub fn method(c: &Context<'_>) -> Vec<Block> {
     let plan = &c.run.manifest.plan;
+    let warmup = match plan.warmup.as_secs_f64() {
+        0.0 => String::new(),
+        t => format!(
+            "The first {} of each step are warm-up and left out of latencies and counts. ",
+            words::short_time(t)
+        ),
+    };
     let mut text = vec![
         format!(
-            "Each step is performed on every variant before the next step, the order of the variants alternating, with the same arrivals and the same work (seed {}). The first {} of each step are warm-up and left out of latencies and counts. Operations out when arrivals end are waited for, at most {}.",
+            "Each step is performed on every variant before the next step, the order of the variants alternating, with the same arrivals and the same work (seed {}). {}Operations out when arrivals end are waited for, at most {}.",
             plan.seed,
-            words::short_time(plan.warmup.as_secs_f64()),
+            warmup,
             words::short_time(plan.drain_timeout.as_secs_f64())
         ),
         "Response time runs from the intended start, which the schedule fixes and no slow answer moves, to the last byte: waiting caused by a slow target is in it. Nothing is back-filled or invented. Failed, refused and timed-out operations keep their own histograms; percentiles are of ok ones, merged from histograms of 0.1 % resolution, never averaged.".to_owned(),
