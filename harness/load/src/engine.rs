@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::completion::PollTracker;
 use crate::jobs::JobStates;
-use crate::recorder::{Boundaries, JobRow, Recorder, Shelf, Told};
+use crate::recorder::{Boundaries, JobRow, Recorder, Told};
 use crate::request::{RequestError, Requests};
 use crate::shard::{CutOff, Ended, Shard, Stop};
+use crate::shelf::Shelf;
 use crate::transport::{AutoDialer, Endpoint};
 
 /// From the start of the shards' threads to the first intended start's origin.

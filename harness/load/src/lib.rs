@@ -34,5 +34,6 @@ pub mod recorder;
 pub mod release;
 pub mod request;
 pub mod shard;
+pub mod shelf;
 pub mod transport;
 pub mod worker;
