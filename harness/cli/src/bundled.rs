@@ -197,3 +197,44 @@ fn arguments(settings: &Bundled, seed: u64) -> Vec<String> {
     let flag = |argument: String| argument.strip_suffix("=true").map(str::to_owned).unwrap_or(argument);
     arguments.into_iter().map(flag).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Args;
+    use clap::Parser;
+    use plimsoll_model::config;
+    use plimsoll_model::plan::{Plan, Target};
+
+    fn all_are_served(plan: &Plan) -> usize {
+        let bundled = plan.variants.iter().filter_map(|v| match &v.target {
+            Target::Bundled(settings) => Some(settings),
+            Target::External { .. } => None,
+        });
+        let typed = bundled.map(|settings| {
+            let line = std::iter::once("plimsoll".to_owned()).chain(arguments(settings, 1));
+            Args::try_parse_from(line).unwrap_or_else(|e| panic!("{settings:?}: {e}"));
+        });
+        typed.count()
+    }
+
+    #[test]
+    fn what_a_ready_made_test_asks_for_can_be_served() {
+        let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+        let files = fs::read_dir(configs).unwrap().flatten().map(|e| e.path());
+        let served: usize = files.map(|f| all_are_served(&config::load(&f).unwrap())).sum();
+        assert!(served >= 13, "{served} variants");
+    }
+
+    #[test]
+    fn every_option_the_configuration_knows_is_one_of_serve() {
+        let options = "argon2-iterations: 2, argon2-memory: 8192, argon2-parallelism: 1, backoff: 100ms, \
+             backoff-max: 1s, drain-timeout: 1s, failure-rate: 0.1, gateway: '127.0.0.1:1', lost-response-rate: 0.1, \
+             max-attempts: 3, max-connections: 10, no-lease-extension: true, permanent-rate: 0.1, smtp: '127.0.0.1:1', \
+             subscribers: 3, threads: 1, users: 10, visibility-timeout: 1s, work: cpu";
+        let text = format!(
+            "target: {{ serve: synthetic, options: {{ {options} }} }}\nload: {{ model: open, rate: 10/s, duration: 1s }}"
+        );
+        assert_eq!(all_are_served(&config::parse(&text, "all.yaml").unwrap()), 1);
+    }
+}
