@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use plimsoll_model::artefact::{Ending, Run};
-use plimsoll_model::config;
+use plimsoll_model::config::{self, Overrides};
 use plimsoll_model::plan::Plan;
 
 use super::report;
@@ -34,9 +34,7 @@ pub fn compare(args: &RunArgs) -> anyhow::Result<Exit> {
 
 fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
     let mut plan = config::load(&args.config)?;
-    if let Some(seed) = args.seed {
-        plan.seed = seed;
-    }
+    Overrides { seed: args.seed }.apply(&mut plan);
     for name in &args.variants {
         if !plan.variants.iter().any(|v| v.name == *name) {
             let names: Vec<_> = plan.variants.iter().map(|v| v.name.as_str()).collect();
